@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// The rules every Swift target is compiled under.
+let rules: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+// Targets stand bottom-up: a module imports only modules that stand before it.
+// RepositoryTests checks the imports in the sources against this order.
+let package = Package(
+    name: "vhdresync",
+    products: [
+        .executable(name: "vhdresync", targets: ["vhdresync"]),
+        .library(name: "Resync", targets: ["Resync", "BlockIO", "VHDX", "Storage"]),
+    ],
+    targets: [
+        .target(
+            name: "CSystem",
+            cSettings: [.define("_GNU_SOURCE")]
+        ),
+        .systemLibrary(
+            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .target(
+            name: "Storage",
+            dependencies: ["CSystem"],
+            swiftSettings: rules + [.enableExperimentalFeature("Lifetimes")]
+        ),
+        .target(name: "VHDX", dependencies: ["Storage"], swiftSettings: rules),
+        .target(name: "BlockIO", dependencies: ["VHDX", "Storage"], swiftSettings: rules),
+        .target(
+            name: "Resync",
+            dependencies: ["BlockIO", "VHDX", "Storage", "COpenSSL", "CSystem"],
+            swiftSettings: rules
+        ),
+        .target(
+            name: "Replication",
+            dependencies: ["Resync", "BlockIO", "VHDX", "Storage"],
+            swiftSettings: rules
+        ),
+        .target(
+            name: "VHDResyncCommand",
+            dependencies: ["Replication", "Resync", "BlockIO", "VHDX", "Storage", "CSystem"],
+            swiftSettings: rules
+        ),
+        .executableTarget(
+            name: "vhdresync", dependencies: ["VHDResyncCommand"], swiftSettings: rules),
+
+        .target(
+            name: "TestSupport",
+            dependencies: ["BlockIO", "VHDX", "Storage"],
+            path: "Tests/TestSupport",
+            swiftSettings: rules
+        ),
+    ]
+)

@@ -1,0 +1,6 @@
+#ifndef VHDRESYNC_CLZ4_H
+#define VHDRESYNC_CLZ4_H
+
+#include <lz4.h>
+
+#endif

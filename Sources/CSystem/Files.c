@@ -1,0 +1,66 @@
+#include "CSystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int fallocate_or_error(int descriptor, int mode, uint64_t offset, uint64_t count) {
+    int status;
+    do {
+        status = fallocate(descriptor, mode, (off_t)offset, (off_t)count);
+    } while (status != 0 && errno == EINTR);
+    return status == 0 ? 0 : errno;
+}
+
+int csystem_allocate(int descriptor, uint64_t offset, uint64_t count) {
+    return fallocate_or_error(descriptor, 0, offset, count);
+}
+
+int csystem_punch_hole(int descriptor, uint64_t offset, uint64_t count) {
+    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return fallocate_or_error(descriptor, mode, offset, count);
+}
+
+int csystem_zero_range(int descriptor, uint64_t offset, uint64_t count) {
+    int mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+    return fallocate_or_error(descriptor, mode, offset, count);
+}
+
+int64_t csystem_seek_data(int descriptor, uint64_t offset) {
+    return lseek(descriptor, (off_t)offset, SEEK_DATA);
+}
+
+int64_t csystem_seek_hole(int descriptor, uint64_t offset) {
+    return lseek(descriptor, (off_t)offset, SEEK_HOLE);
+}
+
+static struct flock lock_range(int exclusive, uint64_t offset, uint64_t count) {
+    struct flock lock = {
+        .l_type = exclusive ? F_WRLCK : F_RDLCK,
+        .l_whence = SEEK_SET,
+        .l_start = (off_t)offset,
+        .l_len = (off_t)count,
+    };
+    return lock;
+}
+
+int csystem_lock(int descriptor, int exclusive, uint64_t offset, uint64_t count) {
+    struct flock lock = lock_range(exclusive, offset, count);
+    return fcntl(descriptor, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+}
+
+int csystem_is_locked(int descriptor, uint64_t offset, uint64_t count) {
+    struct flock lock = lock_range(1, offset, count);
+    if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0) return -errno;
+    return lock.l_type != F_UNLCK;
+}
+
+int csystem_rename_exclusively(const char *from, const char *to) {
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
+}
+
+const char *csystem_describe_error(int error, char *buffer, size_t count) {
+    return strerror_r(error, buffer, count);
+}

@@ -1,0 +1,29 @@
+#include "CSystem.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+enum { LONG_OPTION_LIMIT = 64 };
+
+struct csystem_parsed_option csystem_next_option(
+    int argc, char *const *argv, const char *short_options,
+    const struct csystem_long_option *long_options, int long_option_count) {
+    struct option options[LONG_OPTION_LIMIT + 1] = {{0}};
+    if (long_option_count > LONG_OPTION_LIMIT) abort();
+    for (int index = 0; index < long_option_count; index += 1) {
+        options[index].name = long_options[index].name;
+        options[index].has_arg = long_options[index].takes_argument;
+        options[index].val = long_options[index].value;
+    }
+    opterr = 0;
+    int value = getopt_long(argc, argv, short_options, options, NULL);
+    struct csystem_parsed_option result = {value, optarg, optind};
+    return result;
+}
+
+int csystem_terminal_width(int descriptor) {
+    struct winsize size;
+    if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return 0;
+    return size.ws_col;
+}

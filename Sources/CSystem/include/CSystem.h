@@ -1,0 +1,82 @@
+// Linux calls that Swift's Glibc module does not offer: it is built without _GNU_SOURCE, and it
+// imports neither variadic functions nor function-like macros nor functions with global state.
+//
+// The functions are not inline: headers that define _GNU_SOURCE here would declare the types of
+// Glibc's module a second time, differently.
+
+#ifndef VHDRESYNC_CSYSTEM_H
+#define VHDRESYNC_CSYSTEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// MARK: Space in files
+
+/// fallocate(2) with mode 0: reserves space and grows the file. 0, or an errno.
+int csystem_allocate(int descriptor, uint64_t offset, uint64_t count);
+
+/// fallocate(2): gives the range back to the file system; it reads as zeros. 0, or an errno.
+int csystem_punch_hole(int descriptor, uint64_t offset, uint64_t count);
+
+/// fallocate(2): the range reads as zeros and stays reserved. 0, or an errno.
+int csystem_zero_range(int descriptor, uint64_t offset, uint64_t count);
+
+/// lseek(2) with SEEK_DATA: the first byte at or after `offset` that may hold data, or -1.
+int64_t csystem_seek_data(int descriptor, uint64_t offset);
+
+/// lseek(2) with SEEK_HOLE: the first byte at or after `offset` that lies in a hole, or -1.
+int64_t csystem_seek_hole(int descriptor, uint64_t offset);
+
+// MARK: Locks of the open file description
+
+/// Takes a lock without waiting; `count` 0 reaches to the end of the file. 0, or an errno.
+int csystem_lock(int descriptor, int exclusive, uint64_t offset, uint64_t count);
+
+/// Whether another open file description holds any lock in the range: 1 or 0, or a negative errno.
+int csystem_is_locked(int descriptor, uint64_t offset, uint64_t count);
+
+// MARK: Names and errors
+
+/// renameat2(2) that fails with EEXIST where `to` exists. 0, or an errno.
+int csystem_rename_exclusively(const char *from, const char *to);
+
+/// The text of an errno, ended by a zero, in `buffer`; a static text where that is enough.
+const char *csystem_describe_error(int error, char *buffer, size_t count);
+
+// MARK: Checksums
+
+/// Whether `csystem_crc32c` has the processor's instructions: without them it must not be called.
+int csystem_has_crc32c(void);
+
+/// CRC-32C without the final inversion, from the value of the bytes before.
+uint32_t csystem_crc32c(uint32_t crc, const void *bytes, size_t count);
+
+// MARK: The process
+
+/// A long option. Its short form, where it has one, stands in `short_options` as the same letter.
+struct csystem_long_option {
+    const char *name;
+    int takes_argument;
+    int value;
+};
+
+/// One step of getopt_long(3), without its global variables.
+struct csystem_parsed_option {
+    /// The value of the option; -1 after the last, '?' for an unknown one, ':' where its argument
+    /// is missing.
+    int value;
+    /// The argument of the option, or null.
+    const char *argument;
+    /// Index in argv of the next argument to look at.
+    int next_index;
+};
+
+/// Moves all arguments that are no options to the end of `argv`. At most 64 long options.
+struct csystem_parsed_option csystem_next_option(
+    int argc, char *const *argv, const char *short_options,
+    const struct csystem_long_option *long_options, int long_option_count);
+
+/// Columns of the terminal behind `descriptor`, or 0 where that is no terminal.
+int csystem_terminal_width(int descriptor);
+
+#endif

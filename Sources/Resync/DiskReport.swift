@@ -1,0 +1,20 @@
+/// What became of one disk: the record of a finished run, or of one that failed part of the way.
+public struct DiskReport: Equatable, Sendable {
+    public var primary: String
+    /// The replica, or what stood in its place: a digest map; nil for a map of one disk.
+    public var replica: String?
+    public var blockSize: Int
+    public var counts: ResyncCounts
+    /// The root digest of the primary; nil before it is known and in a comparison of bytes.
+    public var rootDigest: BlockDigest?
+    /// Whether the replica is proven to read as the primary.
+    public var isVerified: Bool
+
+    public init(primary: String, replica: String?, blockSize: Int) {
+        self.primary = primary
+        self.replica = replica
+        self.blockSize = blockSize
+        counts = ResyncCounts()
+        isVerified = false
+    }
+}

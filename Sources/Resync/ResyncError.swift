@@ -1,0 +1,70 @@
+public import Storage
+public import VHDX
+
+/// Which of the two disks.
+public enum Role: String, Sendable {
+    case primary
+    case replica
+}
+
+/// Why a resynchronization, or another verb on a disk, did not complete.
+public enum ResyncError: Error, Equatable {
+    case disk(Role, VHDXError)
+    /// A file that is no disk: a map that is written or read.
+    case file(FileError)
+    /// The file is not a digest map.
+    case notADigestMap(path: String)
+    case damagedDigestMap(path: String, what: String, at: UInt64)
+    /// The digest map has a format version that this package does not know.
+    case unsupportedDigestMap(path: String, version: UInt64)
+    /// A value of the options that is not allowed.
+    case invalidOption(String)
+    /// Both paths lead to one file.
+    case sameFile(primary: String, replica: String)
+    case differentSizes(primary: UInt64, replica: UInt64)
+    /// The primary's file was written to between the first byte read and the last.
+    case primaryChanged(path: String)
+    /// What was written does not read back as the primary.
+    case proofFailed(primary: BlockDigest, replica: BlockDigest)
+    /// As above, in a comparison of bytes; the first virtual byte of the block that differs.
+    case contentDiffersAfterWriting(at: UInt64)
+    case outOfMemory(OutOfMemory)
+    case stopped(StopReason)
+}
+
+extension ResyncError: CustomStringConvertible {
+    /// One clause for a person, without a capital or a full stop.
+    public var description: String {
+        switch self {
+        case .disk(_, let error):
+            return "\(error)"
+        case .file(let error):
+            return "\(error)"
+        case .notADigestMap(let path):
+            return "\(path) is not a digest map"
+        case .damagedDigestMap(let path, let what, let offset):
+            return "\(path) is damaged: \(what) at byte \(offset)"
+        case .unsupportedDigestMap(let path, let version):
+            return "\(path) is not supported: digest map of version \(version)"
+        case .invalidOption(let what):
+            return what
+        case .sameFile(let primary, let replica):
+            return "\(primary) and \(replica) are one file"
+        case .differentSizes(let primary, let replica):
+            return "the virtual sizes differ: primary \(primary) bytes, replica \(replica) bytes"
+        case .primaryChanged(let path):
+            return "\(path) was changed while it was being read"
+        case .proofFailed(let primary, let replica):
+            return "the replica does not read as the primary: root digest \(replica), "
+                + "expected \(primary)"
+        case .contentDiffersAfterWriting(let offset):
+            return "the replica does not read as the primary at virtual byte \(offset)"
+        case .outOfMemory(let error):
+            return "no memory for a buffer of \(error.byteCount) bytes"
+        case .stopped(.cancelled):
+            return "stopped on request"
+        case .stopped(.timeout):
+            return "stopped: the time limit was reached"
+        }
+    }
+}

@@ -1,0 +1,106 @@
+internal import Synchronization
+
+/// What a resynchronization is doing.
+public enum ResyncPhase: Int, Sendable {
+    case opening
+    /// Reading, comparing and, unless it is a dry run, writing what differs.
+    case comparing
+    /// Reading the whole replica again.
+    case verifying
+    case finished
+}
+
+/// Why a running resynchronization was asked to stop.
+public enum StopReason: Int, Error, Equatable, Sendable {
+    case cancelled = 1
+    case timeout = 2
+}
+
+/// The counts of one disk. All are final when the run has ended, and true so far while it runs.
+public struct ResyncCounts: Equatable, Sendable {
+    /// Virtual size of the disk in bytes; 0 until it is open.
+    public var virtualSize: UInt64 = 0
+    public var blocksTotal: UInt64 = 0
+    /// Blocks that read as zeros on both sides by the formats' own word, and were not read.
+    public var blocksSkipped: UInt64 = 0
+    /// Blocks that were read on at least one side.
+    public var blocksCompared: UInt64 = 0
+    public var blocksDiffering: UInt64 = 0
+    /// Content read from both disks, in bytes, reading back and verifying included.
+    public var bytesRead: UInt64 = 0
+    public var bytesHashed: UInt64 = 0
+    /// Content written to the replica, in bytes, ranges that were zeroed included.
+    public var bytesWritten: UInt64 = 0
+    /// Virtual bytes that the current phase has done.
+    public var bytesDone: UInt64 = 0
+
+    public init() {}
+}
+
+/// The thread-safe view of a running resynchronization: counts out, a request to stop in.
+public final class ResyncMonitor: Sendable {
+    private let phaseValue = Atomic<Int>(ResyncPhase.opening.rawValue)
+    private let stopValue = Atomic<Int>(0)
+    private let virtualSize = Atomic<UInt64>(0)
+    private let blocksTotal = Atomic<UInt64>(0)
+    private let blocksSkipped = Atomic<UInt64>(0)
+    private let blocksCompared = Atomic<UInt64>(0)
+    private let blocksDiffering = Atomic<UInt64>(0)
+    private let bytesRead = Atomic<UInt64>(0)
+    private let bytesHashed = Atomic<UInt64>(0)
+    private let bytesWritten = Atomic<UInt64>(0)
+    private let bytesDone = Atomic<UInt64>(0)
+
+    public init() {}
+
+    public var phase: ResyncPhase {
+        ResyncPhase(rawValue: phaseValue.load(ordering: .acquiring)) ?? .opening
+    }
+
+    public var counts: ResyncCounts {
+        var counts = ResyncCounts()
+        counts.virtualSize = virtualSize.load(ordering: .relaxed)
+        counts.blocksTotal = blocksTotal.load(ordering: .relaxed)
+        counts.blocksSkipped = blocksSkipped.load(ordering: .relaxed)
+        counts.blocksCompared = blocksCompared.load(ordering: .relaxed)
+        counts.blocksDiffering = blocksDiffering.load(ordering: .relaxed)
+        counts.bytesRead = bytesRead.load(ordering: .relaxed)
+        counts.bytesHashed = bytesHashed.load(ordering: .relaxed)
+        counts.bytesWritten = bytesWritten.load(ordering: .relaxed)
+        counts.bytesDone = bytesDone.load(ordering: .relaxed)
+        return counts
+    }
+
+    /// Asks the run to stop at the next block. It ends with ``ResyncError/stopped(_:)`` and leaves
+    /// a valid image. Safe in a signal handler's thread; the first reason stays.
+    public func requestStop(_ reason: StopReason) {
+        _ = stopValue.compareExchange(
+            expected: 0, desired: reason.rawValue, ordering: .acquiringAndReleasing)
+    }
+
+    /// Why the run is to stop, or nil.
+    public var stopReason: StopReason? {
+        StopReason(rawValue: stopValue.load(ordering: .acquiring))
+    }
+
+    func begin(_ phase: ResyncPhase) {
+        bytesDone.store(0, ordering: .relaxed)
+        phaseValue.store(phase.rawValue, ordering: .releasing)
+    }
+
+    func setDisk(virtualSize: UInt64, blockCount: UInt64) {
+        self.virtualSize.store(virtualSize, ordering: .relaxed)
+        blocksTotal.store(blockCount, ordering: .relaxed)
+    }
+
+    /// Adds the counts of a piece of work; its `virtualSize` and `blocksTotal` are not looked at.
+    func add(_ counts: ResyncCounts) {
+        blocksSkipped.add(counts.blocksSkipped, ordering: .relaxed)
+        blocksCompared.add(counts.blocksCompared, ordering: .relaxed)
+        blocksDiffering.add(counts.blocksDiffering, ordering: .relaxed)
+        bytesRead.add(counts.bytesRead, ordering: .relaxed)
+        bytesHashed.add(counts.bytesHashed, ordering: .relaxed)
+        bytesWritten.add(counts.bytesWritten, ordering: .relaxed)
+        bytesDone.add(counts.bytesDone, ordering: .relaxed)
+    }
+}

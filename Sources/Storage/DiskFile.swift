@@ -1,0 +1,247 @@
+internal import CSystem
+internal import Glibc
+
+/// An open regular file with one owner, closed once.
+public struct DiskFile: ~Copyable, RandomAccessFile {
+    /// What the file was opened for.
+    public enum Access: Sendable {
+        case reading
+        case writing
+    }
+
+    /// The path that was opened.
+    public let name: String
+    private let descriptor: Descriptor
+
+    /// Opens a regular file, following symbolic links.
+    ///
+    /// - Throws: ``FileError/notARegularFile(path:)`` for anything else, without waiting for a
+    ///   pipe's other end.
+    public init(opening path: String, for access: Access) throws(FileError) {
+        let flags = (access == .reading ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY
+        try self.init(path: path, flags: flags, operation: .open)
+    }
+
+    /// Makes a new, empty file that only its owner may read until ``adoptDefaultPermissions()``.
+    ///
+    /// - Throws: ``FileError/alreadyExists(path:)``.
+    public init(creating path: String) throws(FileError) {
+        try self.init(path: path, flags: O_RDWR | O_CREAT | O_EXCL, operation: .create)
+    }
+
+    private init(path: String, flags: Int32, operation: FileOperation) throws(FileError) {
+        // Safe: the path is a string that ends with a zero.
+        let rawValue = retrying { unsafe open(path, flags | O_CLOEXEC, 0o600) }
+        guard rawValue >= 0 else {
+            switch errno {
+            case EISDIR, ENXIO: throw .notARegularFile(path: path)
+            case EEXIST: throw .alreadyExists(path: path)
+            default: throw .system(operation, path: path, at: nil, errno: errno)
+            }
+        }
+        let descriptor = Descriptor(rawValue: rawValue)
+        guard try Self.status(of: rawValue, path).st_mode & S_IFMT == S_IFREG else {
+            throw .notARegularFile(path: path)
+        }
+        self.descriptor = descriptor
+        name = path
+    }
+
+    /// Sets the permissions to what the process's umask leaves of 0666, as `open(2)` would.
+    public func adoptDefaultPermissions() throws(FileError) {
+        let mask = umask(0o077)
+        umask(mask)
+        guard fchmod(descriptor.rawValue, 0o666 & ~mask) == 0 else {
+            throw failure(.create, nil)
+        }
+    }
+
+    public func byteCount() throws(FileError) -> UInt64 {
+        UInt64(try status().st_size)
+    }
+
+    public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(FileError) {
+        var done = 0
+        while done < buffer.byteCount {
+            let position = offset &+ UInt64(done)
+            // Safe: pread writes at most the rest of the buffer.
+            let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+                retrying {
+                    unsafe pread(
+                        descriptor.rawValue, bytes.baseAddress.map { unsafe $0 + done },
+                        bytes.count - done, off_t(truncatingIfNeeded: position))
+                }
+            }
+            guard count >= 0 else { throw failure(.read, position) }
+            guard count > 0 else { throw .unexpectedEnd(path: name, at: position) }
+            done += count
+        }
+    }
+
+    public func write(_ bytes: RawSpan, at offset: UInt64) throws(FileError) {
+        var done = 0
+        while done < bytes.byteCount {
+            let position = offset &+ UInt64(done)
+            // Safe: pwrite reads at most the rest of the span.
+            let count = unsafe bytes.withUnsafeBytes { bytes in
+                retrying {
+                    unsafe pwrite(
+                        descriptor.rawValue, bytes.baseAddress.map { unsafe $0 + done },
+                        bytes.count - done, off_t(truncatingIfNeeded: position))
+                }
+            }
+            guard count > 0 else { throw failure(.write, position) }
+            done += count
+        }
+    }
+
+    public func deallocate(_ range: Range<UInt64>) throws(FileError) {
+        try zero(range, .deallocate, by: csystem_punch_hole)
+    }
+
+    public func writeZeros(_ range: Range<UInt64>) throws(FileError) {
+        try zero(range, .write, by: csystem_zero_range)
+    }
+
+    public func reserve(_ range: Range<UInt64>) throws(FileError) {
+        guard !range.isEmpty else { return }
+        let status = csystem_allocate(descriptor.rawValue, range.lowerBound, range.byteCount)
+        switch status {
+        case 0: return
+        case EOPNOTSUPP, ENOSYS:
+            if try byteCount() < range.upperBound { try setByteCount(range.upperBound) }
+        default:
+            throw .system(.allocate, path: name, at: range.lowerBound, errno: status)
+        }
+    }
+
+    public func setByteCount(_ byteCount: UInt64) throws(FileError) {
+        guard retrying({ ftruncate(descriptor.rawValue, off_t(truncatingIfNeeded: byteCount)) }) == 0
+        else { throw failure(.resize, byteCount) }
+    }
+
+    public func flush() throws(FileError) {
+        guard retrying({ fdatasync(descriptor.rawValue) }) == 0 else { throw failure(.flush, nil) }
+    }
+
+    /// Makes content and all attributes durable (`fsync`), for a file that is about to be renamed.
+    public func flushCompletely() throws(FileError) {
+        guard retrying({ fsync(descriptor.rawValue) }) == 0 else { throw failure(.flush, nil) }
+    }
+
+    public func nextData(from offset: UInt64, limit: UInt64) throws(FileError) -> Range<UInt64>? {
+        let start = csystem_seek_data(descriptor.rawValue, offset)
+        guard start >= 0 else {
+            switch errno {
+            case ENXIO: return nil
+            // The file system cannot tell: everything may be data.
+            case EINVAL, EOPNOTSUPP, ENOSYS: return offset < limit ? offset..<limit : nil
+            default: throw failure(.inspect, offset)
+            }
+        }
+        guard start < limit else { return nil }
+        let end = csystem_seek_hole(descriptor.rawValue, UInt64(start))
+        guard end >= 0 else { throw failure(.inspect, UInt64(start)) }
+        return UInt64(start)..<min(UInt64(end), limit)
+    }
+
+    /// Asks the kernel to drop clean pages of this file from its cache, so that the next read comes
+    /// from the device. Advice: it may be ignored.
+    public func dropCache() {
+        _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
+    /// Which file this is and when it last changed.
+    public func fingerprint() throws(FileError) -> FileFingerprint {
+        let status = try status()
+        return FileFingerprint(
+            device: UInt64(status.st_dev), inode: UInt64(status.st_ino),
+            byteCount: UInt64(status.st_size),
+            modificationSeconds: Int64(status.st_mtim.tv_sec),
+            modificationNanoseconds: Int64(status.st_mtim.tv_nsec))
+    }
+
+    /// Takes the locks that `access` needs, without waiting; they end with the file.
+    ///
+    /// - Throws: ``FileError/locked(path:)``.
+    public func lock(for access: Access) throws(FileError) {
+        try FileLock.take(descriptor.rawValue, for: access, name: name)
+    }
+
+    private func status() throws(FileError) -> stat {
+        try Self.status(of: descriptor.rawValue, name)
+    }
+
+    private static func status(of descriptor: Int32, _ name: String) throws(FileError) -> stat {
+        var status = stat()
+        // Safe: fstat fills the structure.
+        guard unsafe fstat(descriptor, &status) == 0 else {
+            throw .system(.inspect, path: name, at: nil, errno: errno)
+        }
+        return status
+    }
+
+    private func zero(
+        _ range: Range<UInt64>, _ operation: FileOperation,
+        by call: (Int32, UInt64, UInt64) -> Int32
+    ) throws(FileError) {
+        guard !range.isEmpty else { return }
+        let status = call(descriptor.rawValue, range.lowerBound, range.byteCount)
+        switch status {
+        case 0: return
+        case EOPNOTSUPP, ENOSYS: try overwriteWithZeros(range)
+        default: throw .system(operation, path: name, at: range.lowerBound, errno: status)
+        }
+    }
+
+    /// For file systems without holes. The file does not grow.
+    private func overwriteWithZeros(_ range: Range<UInt64>) throws(FileError) {
+        let end = min(range.upperBound, try byteCount())
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var position = range.lowerBound
+        while position < end {
+            let count = min(end - position, UInt64(zeros.count))
+            try write(zeros.rawSpan.extracting(0..<Int(count)), at: position)
+            position += count
+        }
+    }
+
+    private func failure(_ operation: FileOperation, _ offset: UInt64?) -> FileError {
+        .system(operation, path: name, at: offset, errno: errno)
+    }
+}
+
+/// Which file it is, its size, and when it last changed: equal before and after a read, the file
+/// was left alone in between, as far as the file system tells.
+public struct FileFingerprint: Equatable, Sendable {
+    public var device: UInt64
+    public var inode: UInt64
+    public var byteCount: UInt64
+    public var modificationSeconds: Int64
+    public var modificationNanoseconds: Int64
+
+    /// Whether two paths led to one file, through links or mounts.
+    public func isSameFile(as other: FileFingerprint) -> Bool {
+        device == other.device && inode == other.inode
+    }
+}
+
+/// A file descriptor that is closed when its owner ends.
+///
+/// Not private: a private type in a public `~Copyable` structure crashes the release compiler.
+struct Descriptor: ~Copyable {
+    let rawValue: Int32
+
+    deinit {
+        _ = Glibc.close(rawValue)
+    }
+}
+
+/// Repeats a call that a signal interrupted.
+func retrying<Result: BinaryInteger>(_ call: () -> Result) -> Result {
+    while true {
+        let result = call()
+        if result == -1 && errno == EINTR { continue }
+        return result
+    }
+}

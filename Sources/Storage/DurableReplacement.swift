@@ -1,0 +1,72 @@
+internal import CSystem
+internal import Glibc
+
+/// A new file that appears under its name complete and durable, or not at all.
+///
+/// It is written under a temporary name in the same directory. A crash before ``commit`` leaves at
+/// most that temporary file; its name starts with the final one and ends with `.tmp`.
+public struct DurableReplacement: ~Copyable {
+    /// What an existing file of the final name means.
+    public enum Existing: Sendable {
+        case replace
+        case refuse
+    }
+
+    /// The file to write to.
+    public let file: DiskFile
+    private let path: String
+    private let temporaryPath: String
+
+    /// Opens the temporary file.
+    public init(of path: String) throws(FileError) {
+        let suffix = String(UInt32.random(in: .min ... .max), radix: 36)
+        temporaryPath = "\(path).\(suffix).tmp"
+        self.path = path
+        file = try DiskFile(creating: temporaryPath)
+    }
+
+    /// Makes the content durable, gives it its name, and makes the name durable.
+    ///
+    /// - Throws: ``FileError/alreadyExists(path:)``; after any error the temporary file is gone.
+    public consuming func commit(_ existing: Existing) throws(FileError) {
+        do throws(FileError) {
+            try file.adoptDefaultPermissions()
+            try file.flushCompletely()
+            try rename(existing)
+            try Self.flushDirectory(of: path)
+        } catch {
+            unsafe unlink(temporaryPath)
+            throw error
+        }
+    }
+
+    /// Removes the temporary file.
+    public consuming func discard() {
+        unsafe unlink(temporaryPath)
+    }
+
+    // Safe, here and in every call that takes a path: it is a string that ends with a zero.
+    private borrowing func rename(_ existing: Existing) throws(FileError) {
+        let status: Int32
+        switch existing {
+        case .replace:
+            status = unsafe Glibc.rename(temporaryPath, path) == 0 ? 0 : errno
+        case .refuse:
+            status = unsafe csystem_rename_exclusively(temporaryPath, path)
+        }
+        switch status {
+        case 0: return
+        case EEXIST: throw .alreadyExists(path: path)
+        default: throw .system(.rename, path: path, at: nil, errno: status)
+        }
+    }
+
+    private static func flushDirectory(of path: String) throws(FileError) {
+        let parent = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let rawValue = unsafe open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = Descriptor(rawValue: rawValue)
+        guard descriptor.rawValue >= 0, retrying({ fsync(descriptor.rawValue) }) == 0 else {
+            throw .system(.flush, path: parent, at: nil, errno: errno)
+        }
+    }
+}
