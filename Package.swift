@@ -60,5 +60,13 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: rules
         ),
+        .testTarget(
+            name: "BlockIOTests", dependencies: ["BlockIO", "Storage"], swiftSettings: rules),
+        .testTarget(
+            name: "ResyncTests",
+            dependencies: ["Resync", "BlockIO", "Storage"],
+            exclude: ["digest_tree.py"],
+            swiftSettings: rules
+        ),
     ]
 )
