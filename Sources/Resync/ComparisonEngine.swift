@@ -2,13 +2,6 @@ internal import BlockIO
 internal import Storage
 internal import VHDX
 
-/// Digests of consecutive blocks, as a pass finds them.
-enum DigestRun: Equatable, Sendable {
-    /// So many blocks that read as zeros.
-    case zeros(UInt64)
-    case digests([BlockDigest])
-}
-
 /// One pass over a primary and a replica, window by window: read, compare, write what differs, read
 /// it back, and build both digest trees.
 ///
@@ -60,10 +53,10 @@ struct ComparisonEngine: Sendable {
             let end = min(position + WindowPlan.byteCount, zeros.virtualSize)
             let plan = WindowPlan(
                 range: position..<end, blockSize: options.blockSize,
-                primary: try on(.primary) { () throws(VHDXError) in
+                primary: try onDisk(.primary) { () throws(VHDXError) in
                     try primary.extents(in: position..<end)
                 },
-                replica: try on(.replica) { () throws(VHDXError) in
+                replica: try onDisk(.replica) { () throws(VHDXError) in
                     try replica.extents(in: position..<end)
                 })
             countSkipped(plan)
@@ -94,10 +87,16 @@ struct ComparisonEngine: Sendable {
                 item, plan, worker: &worker, primary: primary, replica: replica, into: shared)
         }
         var result = shared.withLock { $0 }
+        if case .verify = pass, options.comparison == .bytes,
+            let index = result.differs.firstIndex(of: true)
+        {
+            throw .contentDiffersAfterWriting(
+                at: plan.range(ofBlocks: index..<index + 1).lowerBound)
+        }
         guard pass.writes, result.differs.contains(true) else { return result }
         try zeroRuns(of: result, plan, replica)
         try readBack(&result, plan, primary: primary, replica: replica)
-        try on(.replica) { () throws(VHDXError) in try replica.commitIfBatchIsFull() }
+        try onDisk(.replica) { () throws(VHDXError) in try replica.commitIfBatchIsFull() }
         return result
     }
 
@@ -179,7 +178,7 @@ struct ComparisonEngine: Sendable {
             }
             let start = index * options.blockSize
             let bytes = start..<min(end * options.blockSize, Int(range.byteCount))
-            try on(.replica) { () throws(VHDXError) in
+            try onDisk(.replica) { () throws(VHDXError) in
                 try replica.write(
                     buffer.bytes.extracting(bytes), at: range.lowerBound + UInt64(start))
             }
@@ -197,7 +196,7 @@ struct ComparisonEngine: Sendable {
     ) throws(ResyncError) {
         for run in result.runsToZero {
             let range = plan.range(ofBlocks: run)
-            try on(.replica) { () throws(VHDXError) in try replica.writeZeros(range) }
+            try onDisk(.replica) { () throws(VHDXError) in try replica.writeZeros(range) }
             var counts = ResyncCounts()
             for index in run where result.differs[index] {
                 counts.bytesWritten += plan.range(ofBlocks: index..<index + 1).byteCount
@@ -277,15 +276,5 @@ struct ComparisonEngine: Sendable {
         }
         counts.bytesDone = plan.range.byteCount - plannedBytes
         monitor.add(counts)
-    }
-
-    private func on<Result>(
-        _ role: Role, _ body: () throws(VHDXError) -> Result
-    ) throws(ResyncError) -> Result {
-        do throws(VHDXError) {
-            return try body()
-        } catch {
-            throw .disk(role, error)
-        }
     }
 }
