@@ -34,12 +34,17 @@ public struct DiskMapping: Sendable {
                 dataWriteGUID: source.reader.dataWriteGUID))
         monitor.begin(.comparing)
         _ = try engine.run(primary: source.reader, replica: ZeroDisk(virtualSize: size)) {
-            (run) throws(ResyncError) in try writer.append(run)
+            (run) throws(ResyncError) in
+            switch run {
+            case .zeros(let count): try writer.append(zeroBlocks: count)
+            case .digests(let digests):
+                for digest in digests { try writer.append(digest) }
+            }
         }
         try source.checkUnchanged()
 
         var report = DiskReport(primary: disk, replica: nil, blockSize: options.blockSize)
-        report.rootDigest = try writer.finish()
+        report.rootDigest = try writer.finish(.replace)
         return report.finished(monitor)
     }
 }

@@ -67,17 +67,25 @@ public struct LocalResync: Sendable {
             switch error {
             case .stopped, .primaryChanged:
                 // What was written so far is kept: the next run has less to do.
-                try onDisk(.replica) { () throws(VHDXError) in try target.close() }
+                try close(target)
             default:
                 target.abandon()
             }
             throw error
         }
-        try onDisk(.replica) { () throws(VHDXError) in try target.close() }
+        try close(target)
         if let roots, roots.primary != roots.replica {
             throw .proofFailed(primary: roots.primary, replica: roots.replica)
         }
         return roots
+    }
+
+    private func close(_ target: consuming ImageWriter<DiskFile>) throws(ResyncError) {
+        do throws(VHDXError) {
+            try target.close()
+        } catch {
+            throw .disk(.replica, error)
+        }
     }
 
     /// Reads the whole replica once more, as the next one who opens it will find it.

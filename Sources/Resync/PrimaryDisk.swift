@@ -25,7 +25,8 @@ struct PrimaryDisk: ~Copyable {
     /// The lock keeps away whoever honours it; this finds whoever does not.
     func checkUnchanged() throws(ResyncError) {
         let isUnchanged = try onDisk(.primary) { () throws(VHDXError) in
-            try reader.fingerprint() == fingerprint && reader.headerIsUnchanged()
+            guard try reader.fingerprint() == fingerprint else { return false }
+            return try reader.headerIsUnchanged()
         }
         guard isUnchanged else { throw .primaryChanged(path: path) }
     }
