@@ -60,5 +60,10 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: rules
         ),
+        .testTarget(
+            name: "ReplicationTests",
+            dependencies: ["Replication", "Resync", "VHDX", "Storage"],
+            swiftSettings: rules
+        ),
     ]
 )
