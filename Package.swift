@@ -60,5 +60,7 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: rules
         ),
+        .testTarget(
+            name: "StorageTests", dependencies: ["TestSupport", "Storage"], swiftSettings: rules),
     ]
 )
