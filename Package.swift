@@ -62,5 +62,16 @@ let package = Package(
         ),
         .testTarget(
             name: "StorageTests", dependencies: ["TestSupport", "Storage"], swiftSettings: rules),
+        .testTarget(
+            name: "VHDXTests", dependencies: ["TestSupport", "VHDX", "Storage"],
+            swiftSettings: rules),
+        .testTarget(
+            name: "BlockIOTests", dependencies: ["BlockIO", "Storage"], swiftSettings: rules),
+        .testTarget(
+            name: "ResyncTests",
+            dependencies: ["Resync", "BlockIO", "Storage"],
+            exclude: ["digest_tree.py"],
+            swiftSettings: rules
+        ),
     ]
 )
