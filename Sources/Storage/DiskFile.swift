@@ -49,12 +49,18 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 
     /// Sets the permissions to what the process's umask leaves of 0666, as `open(2)` would.
     public func adoptDefaultPermissions() throws(FileError) {
-        let mask = umask(0o077)
-        umask(mask)
-        guard fchmod(descriptor.rawValue, 0o666 & ~mask) == 0 else {
+        guard fchmod(descriptor.rawValue, 0o666 & ~Self.processMask) == 0 else {
             throw failure(.create, nil)
         }
     }
+
+    /// The process's umask. The system tells it only to those who change it, and two threads that
+    /// did so at once would keep the wrong one, so it is asked for once.
+    private static let processMask = {
+        let mask = umask(0o077)
+        umask(mask)
+        return mask
+    }()
 
     public func byteCount() throws(FileError) -> UInt64 {
         UInt64(try status().st_size)
@@ -237,13 +243,17 @@ public struct FileFingerprint: Equatable, Sendable {
     }
 }
 
-/// A file descriptor that is closed when its owner ends.
+/// A file descriptor that is closed, and whose locks are given up, when its owner ends.
+///
+/// Closing alone would not end the locks while a child process, between fork and exec, still has
+/// the descriptor.
 ///
 /// Not private: a private type in a public `~Copyable` structure crashes the release compiler.
 struct Descriptor: ~Copyable {
     let rawValue: Int32
 
     deinit {
+        csystem_unlock(rawValue)
         _ = Glibc.close(rawValue)
     }
 }

@@ -32,6 +32,9 @@ int64_t csystem_seek_hole(int descriptor, uint64_t offset);
 /// Takes a lock without waiting; `count` 0 reaches to the end of the file. 0, or an errno.
 int csystem_lock(int descriptor, int exclusive, uint64_t offset, uint64_t count);
 
+/// Gives up all locks, also those that a process shares since a fork.
+void csystem_unlock(int descriptor);
+
 /// Whether another open file description holds any lock in the range: 1 or 0, or a negative errno.
 int csystem_is_locked(int descriptor, uint64_t offset, uint64_t count);
 
