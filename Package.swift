@@ -60,5 +60,7 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: rules
         ),
+        .testTarget(
+            name: "RepositoryTests", dependencies: ["TestSupport"], swiftSettings: rules),
     ]
 )
