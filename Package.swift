@@ -65,5 +65,13 @@ let package = Package(
             dependencies: ["Replication", "Resync", "VHDX", "Storage"],
             swiftSettings: rules
         ),
+        .testTarget(
+            name: "VHDResyncCommandTests",
+            dependencies: [
+                "VHDResyncCommand", "Replication", "Resync", "VHDX", "Storage", "CSystem",
+                "vhdresync",
+            ],
+            swiftSettings: rules
+        ),
     ]
 )
