@@ -4,7 +4,7 @@ enum Help {
 
     static let text = """
         Usage: vhdresync [OPTION]... PRIMARY REPLICA  make REPLICA read as PRIMARY
-               vhdresync map DISK -o MAP              write the digests of a disk to a file
+               vhdresync map DISK -o MAP              write a disk's digests to a file
                vhdresync diff PRIMARY REPLICA|MAP     compare, and change nothing
                vhdresync info DISK                    say what an image is
         Disks are fixed or dynamic VHDX files that nothing else uses; only blocks that
@@ -25,11 +25,11 @@ enum Help {
           -V, --version          show the version
 
         Return codes; the exit status is the code less 32767, and 0 for 0 and 4096:
-              0 done                 32772 timeout              32776 not a VHDX file
-           4096 job started          32773 invalid parameter    32777 system not available
-          32768 failed               32774 in use by another    32778 out of memory
-          32769 access denied        32775 invalid state, as    32779 file not found
-          32770 not supported              sizes that differ
+              0 done               32772 timeout             32776 not a VHDX file
+           4096 job started        32773 invalid parameter   32777 system not available
+          32768 failed             32774 in use by another   32778 out of memory
+          32769 access denied      32775 invalid state, as   32779 file not found
+          32770 not supported            sizes that differ
           32771 status unknown
 
         """

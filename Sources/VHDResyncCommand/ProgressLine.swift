@@ -2,32 +2,33 @@ internal import Resync
 
 /// Progress as one line of text, from a sample and the rates: no clock, no terminal.
 enum ProgressLine {
-    /// The cells of a full bar, its brackets not counted.
-    private static let barCells = 10...40
+    /// The cells of the bar, its brackets not counted. With fewer it says nothing.
+    private static let barCells = 6...40
 
     /// The line of a terminal with this many columns. It leaves the last column free, because a
-    /// full line makes some terminals wrap. What has no room is left out, the least needed first.
+    /// full line makes some terminals wrap. The bar takes the room that the words leave; words that
+    /// have no room are left out, the least needed first.
     static func bar(_ sample: ProgressSample, _ rates: RateEstimator, columns: Int) -> String {
         let room = max(columns - 1, 1)
-        let head = "\(sample.activity) \(padded(sample.percentOfPhase))%"
         guard sample.counts.virtualSize > 0 else { return String(sample.activity.prefix(room)) }
-        var tail = fields(sample, rates)
+        let head = "\(sample.activity) \(padded(sample.percentOfPhase))%"
+        var fields = fields(sample, rates)
+        var words: [String] { [head] + fields.compactMap(\.self) }
         // In the order of `fields`: the rate goes first, then the amount, the time left, the count.
-        for index in [nil, 2, 0, 3, 1] as [Int?] {
-            if let index { tail[index] = nil }
-            let rest = tail.compactMap(\.self)
-            let textCount = ([head] + rest).joined(separator: "  ").count
-            let cells = min(room - textCount - 4, barCells.upperBound)
-            if cells >= barCells.lowerBound {
-                let filled = cells * Int(sample.percentOfPhase) / 100
-                let bar = String(repeating: "#", count: filled)
-                let space = String(repeating: "-", count: cells - filled)
-                return ([head, "[\(bar)\(space)]"] + rest).joined(separator: "  ")
-            }
-            if index != nil, textCount <= room { return ([head] + rest).joined(separator: "  ") }
+        for index in [2, 0, 3, 1] where line(words).count > room {
+            fields[index] = nil
         }
-        return String(head.prefix(room))
+        var parts = words
+        let cells = min(room - line(parts).count - "  []".count, barCells.upperBound)
+        if cells >= barCells.lowerBound {
+            let filled = cells * Int(sample.percentOfPhase) / 100
+            let bar = String(repeating: "#", count: filled)
+            parts.insert("[\(bar)\(String(repeating: "-", count: cells - filled))]", at: 1)
+        }
+        return String(line(parts).prefix(room))
     }
+
+    private static func line(_ parts: [String]) -> String { parts.joined(separator: "  ") }
 
     /// A line for a log or a mail.
     static func plain(_ sample: ProgressSample, _ rates: RateEstimator) -> String {

@@ -20,9 +20,8 @@ struct StopSignals {
         // A queue of its own: the one of the progress may be busy with a slow terminal.
         let queue = DispatchQueue(label: "vhdresync.signals")
         let count = Lock(0)
+        let registered = DispatchGroup()
         sources = Self.numbers.filter { !Self.isIgnored($0) }.map { number in
-            // Ignored until the source is there, so that a signal in between is not fatal.
-            _ = signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
                 switch count.withLock({ count in
@@ -35,9 +34,13 @@ struct StopSignals {
                     _exit(status)
                 }
             }
+            // Until it is registered, which is done elsewhere, a signal ends the process.
+            registered.enter()
+            source.setRegistrationHandler { registered.leave() }
             source.resume()
             return source
         }
+        registered.wait()
     }
 
     /// Whether the one who started the program wants it to survive this signal: `nohup` does, and a
