@@ -24,7 +24,6 @@ enum Pass: Sendable {
     }
 }
 
-
 /// Compares the blocks of one work item in the buffers of one worker.
 struct BlockComparison: Sendable {
     let comparison: Comparison

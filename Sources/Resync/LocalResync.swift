@@ -23,10 +23,9 @@ public struct LocalResync: Sendable {
         try options.check()
         let source = try PrimaryDisk(openingImageAt: primary)
         try source.checkIsNot(fileAt: replica)
-        let exists = DiskFile.fingerprint(ofFileAt: replica) != nil
-        guard exists || options.createsReplica else {
-            throw .disk(.replica, .file(.missing(path: replica)))
-        }
+        // Where nothing is to be made, opening it says what is wrong with the path.
+        let exists =
+            !options.createsReplica || DiskFile.fingerprint(ofFileAt: replica) != nil
         monitor.setDisk(source.reader.virtualSize, blockSize: options.blockSize)
         if options.isDryRun {
             return exists

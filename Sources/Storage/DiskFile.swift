@@ -122,7 +122,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     }
 
     public func setByteCount(_ byteCount: UInt64) throws(FileError) {
-        guard retrying({ ftruncate(descriptor.rawValue, off_t(truncatingIfNeeded: byteCount)) }) == 0
+        guard
+            retrying({ ftruncate(descriptor.rawValue, off_t(truncatingIfNeeded: byteCount)) }) == 0
         else { throw failure(.resize, byteCount) }
     }
 
