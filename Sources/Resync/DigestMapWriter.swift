@@ -5,7 +5,7 @@ public import Storage
 /// Memory: one record, and one more on its way to the file. A writer that ends without
 /// ``finish(_:)`` leaves no file; so does one of whose calls threw.
 public struct DigestMapWriter: ~Copyable {
-    private var replacement: DurableReplacement?
+    private let replacement: DurableReplacement
     private var encoder: DigestMapEncoder
     private var position: UInt64 = 0
 
@@ -29,11 +29,7 @@ public struct DigestMapWriter: ~Copyable {
             throw .file(error)
         }
         self.encoder = encoder
-        self.replacement = consume replacement
-    }
-
-    deinit {
-        if let replacement { replacement.discard() }
+        self.replacement = replacement
     }
 
     /// Adds the digest of the next block. That of a block of zeros becomes part of a run.
@@ -60,7 +56,6 @@ public struct DigestMapWriter: ~Copyable {
     ) throws(ResyncError) -> BlockDigest {
         let root = encoder.finish()
         try writeOutput(atLeast: 1)
-        guard let replacement = replacement.take() else { preconditionFailure("finished twice") }
         do throws(FileError) {
             try replacement.commit(existing)
         } catch {
@@ -72,7 +67,7 @@ public struct DigestMapWriter: ~Copyable {
     private mutating func writeOutput(atLeast byteCount: Int) throws(ResyncError) {
         guard encoder.output.count >= byteCount else { return }
         do throws(FileError) {
-            try replacement?.file.write(encoder.output.rawSpan, at: position)
+            try replacement.file.write(encoder.output.rawSpan, at: position)
         } catch {
             throw .file(error)
         }
