@@ -61,6 +61,38 @@ let package = Package(
             swiftSettings: rules
         ),
         .testTarget(
-            name: "RepositoryTests", dependencies: ["TestSupport"], swiftSettings: rules),
+            name: "StorageTests", dependencies: ["TestSupport", "Storage"], swiftSettings: rules),
+        .testTarget(
+            name: "VHDXTests", dependencies: ["TestSupport", "VHDX", "Storage"],
+            swiftSettings: rules),
+        .testTarget(
+            name: "BlockIOTests", dependencies: ["BlockIO", "Storage"], swiftSettings: rules),
+        .testTarget(
+            name: "ResyncTests",
+            dependencies: ["TestSupport", "Resync", "BlockIO", "VHDX", "Storage"],
+            exclude: ["digest_tree.py"],
+            swiftSettings: rules
+        ),
+        .testTarget(
+            name: "ReplicationTests",
+            dependencies: ["Replication", "Resync", "VHDX", "Storage"],
+            swiftSettings: rules
+        ),
+        .testTarget(
+            name: "VHDResyncCommandTests",
+            dependencies: [
+                "TestSupport", "VHDResyncCommand", "Replication", "Resync", "VHDX", "Storage",
+                "CSystem", "vhdresync",
+            ],
+            swiftSettings: rules
+        ),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: [
+                "TestSupport", "Resync", "BlockIO", "VHDX", "Storage", "vhdresync",
+            ],
+            swiftSettings: rules
+        ),
+        .testTarget(name: "RepositoryTests", dependencies: ["TestSupport"], swiftSettings: rules),
     ]
 )

@@ -36,9 +36,9 @@ int64_t csystem_seek_hole(int descriptor, uint64_t offset) {
     return lseek(descriptor, (off_t)offset, SEEK_HOLE);
 }
 
-static struct flock lock_range(int exclusive, uint64_t offset, uint64_t count) {
+static struct flock lock_range(short type, uint64_t offset, uint64_t count) {
     struct flock lock = {
-        .l_type = exclusive ? F_WRLCK : F_RDLCK,
+        .l_type = type,
         .l_whence = SEEK_SET,
         .l_start = (off_t)offset,
         .l_len = (off_t)count,
@@ -47,12 +47,17 @@ static struct flock lock_range(int exclusive, uint64_t offset, uint64_t count) {
 }
 
 int csystem_lock(int descriptor, int exclusive, uint64_t offset, uint64_t count) {
-    struct flock lock = lock_range(exclusive, offset, count);
+    struct flock lock = lock_range(exclusive ? F_WRLCK : F_RDLCK, offset, count);
     return fcntl(descriptor, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
+void csystem_unlock(int descriptor) {
+    struct flock lock = lock_range(F_UNLCK, 0, 0);
+    (void)fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
 int csystem_is_locked(int descriptor, uint64_t offset, uint64_t count) {
-    struct flock lock = lock_range(1, offset, count);
+    struct flock lock = lock_range(F_WRLCK, offset, count);
     if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0) return -errno;
     return lock.l_type != F_UNLCK;
 }

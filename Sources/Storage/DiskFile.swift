@@ -49,12 +49,18 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 
     /// Sets the permissions to what the process's umask leaves of 0666, as `open(2)` would.
     public func adoptDefaultPermissions() throws(FileError) {
-        let mask = umask(0o077)
-        umask(mask)
-        guard fchmod(descriptor.rawValue, 0o666 & ~mask) == 0 else {
+        guard fchmod(descriptor.rawValue, 0o666 & ~Self.processMask) == 0 else {
             throw failure(.create, nil)
         }
     }
+
+    /// The process's umask. The system tells it only to those who change it, and two threads that
+    /// did so at once would keep the wrong one, so it is asked for once.
+    private static let processMask = {
+        let mask = umask(0o077)
+        umask(mask)
+        return mask
+    }()
 
     public func byteCount() throws(FileError) -> UInt64 {
         UInt64(try status().st_size)
@@ -151,14 +157,17 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED)
     }
 
+    /// Which file a path leads to; nil where it leads to none that this process may see.
+    public static func fingerprint(ofFileAt path: String) -> FileFingerprint? {
+        var status = stat()
+        // Safe: the path ends with a zero, and stat fills the structure.
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return FileFingerprint(status)
+    }
+
     /// Which file this is and when it last changed.
     public func fingerprint() throws(FileError) -> FileFingerprint {
-        let status = try status()
-        return FileFingerprint(
-            device: UInt64(status.st_dev), inode: UInt64(status.st_ino),
-            byteCount: UInt64(status.st_size),
-            modificationSeconds: Int64(status.st_mtim.tv_sec),
-            modificationNanoseconds: Int64(status.st_mtim.tv_nsec))
+        FileFingerprint(try status())
     }
 
     /// Takes the locks that `access` needs, without waiting; they end with the file.
@@ -220,19 +229,31 @@ public struct FileFingerprint: Equatable, Sendable {
     public var modificationSeconds: Int64
     public var modificationNanoseconds: Int64
 
+    init(_ status: stat) {
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        byteCount = UInt64(status.st_size)
+        modificationSeconds = Int64(status.st_mtim.tv_sec)
+        modificationNanoseconds = Int64(status.st_mtim.tv_nsec)
+    }
+
     /// Whether two paths led to one file, through links or mounts.
     public func isSameFile(as other: FileFingerprint) -> Bool {
         device == other.device && inode == other.inode
     }
 }
 
-/// A file descriptor that is closed when its owner ends.
+/// A file descriptor that is closed, and whose locks are given up, when its owner ends.
+///
+/// Closing alone would not end the locks while a child process, between fork and exec, still has
+/// the descriptor.
 ///
 /// Not private: a private type in a public `~Copyable` structure crashes the release compiler.
 struct Descriptor: ~Copyable {
     let rawValue: Int32
 
     deinit {
+        csystem_unlock(rawValue)
         _ = Glibc.close(rawValue)
     }
 }

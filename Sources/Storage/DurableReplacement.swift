@@ -3,8 +3,9 @@ internal import Glibc
 
 /// A new file that appears under its name complete and durable, or not at all.
 ///
-/// It is written under a temporary name in the same directory. A crash before ``commit`` leaves at
-/// most that temporary file; its name starts with the final one and ends with `.tmp`.
+/// It is written under a temporary name in the same directory, which is gone when this value is,
+/// however its life ends. A crash before ``commit`` leaves at most that temporary file; its name
+/// starts with the final one and ends with `.tmp`.
 public struct DurableReplacement: ~Copyable {
     /// What an existing file of the final name means.
     public enum Existing: Sendable {
@@ -15,50 +16,53 @@ public struct DurableReplacement: ~Copyable {
     /// The file to write to.
     public let file: DiskFile
     private let path: String
-    private let temporaryPath: String
+    private let temporaryName: TemporaryName
 
     /// Opens the temporary file.
     public init(of path: String) throws(FileError) {
         let suffix = String(UInt32.random(in: .min ... .max), radix: 36)
-        temporaryPath = "\(path).\(suffix).tmp"
+        let temporaryPath = "\(path).\(suffix).tmp"
         self.path = path
         file = try DiskFile(creating: temporaryPath)
+        temporaryName = TemporaryName(path: temporaryPath)
     }
 
     /// Makes the content durable, gives it its name, and makes the name durable.
     ///
     /// - Throws: ``FileError/alreadyExists(path:)``; after any error the temporary file is gone.
     public consuming func commit(_ existing: Existing) throws(FileError) {
-        do throws(FileError) {
-            try file.adoptDefaultPermissions()
-            try file.flushCompletely()
-            try rename(existing)
-            try Self.flushDirectory(of: path)
-        } catch {
-            unsafe unlink(temporaryPath)
-            throw error
-        }
+        try file.adoptDefaultPermissions()
+        try file.flushCompletely()
+        try rename(existing)
+        try Self.flushDirectory(of: path)
     }
 
     /// Removes the temporary file.
-    public consuming func discard() {
-        unsafe unlink(temporaryPath)
-    }
+    public consuming func discard() {}
 
     // Safe, here and in every call that takes a path: it is a string that ends with a zero.
     private borrowing func rename(_ existing: Existing) throws(FileError) {
+        let temporaryPath = temporaryName.path
         let status: Int32
         switch existing {
         case .replace:
             status = unsafe Glibc.rename(temporaryPath, path) == 0 ? 0 : errno
         case .refuse:
-            status = unsafe csystem_rename_exclusively(temporaryPath, path)
+            status = renameExclusively(temporaryPath)
         }
         switch status {
         case 0: return
         case EEXIST: throw .alreadyExists(path: path)
         default: throw .system(.rename, path: path, at: nil, errno: status)
         }
+    }
+
+    /// Renames where nothing has the name. NFS and some FUSE file systems cannot, and answer
+    /// `EINVAL`; there the file gets a second name, and the temporary one goes with its owner.
+    private borrowing func renameExclusively(_ temporaryPath: String) -> Int32 {
+        let status = unsafe csystem_rename_exclusively(temporaryPath, path)
+        guard status == EINVAL || status == ENOSYS else { return status }
+        return unsafe link(temporaryPath, path) == 0 ? 0 : errno
     }
 
     private static func flushDirectory(of path: String) throws(FileError) {
@@ -68,5 +72,16 @@ public struct DurableReplacement: ~Copyable {
         guard descriptor.rawValue >= 0, retrying({ fsync(descriptor.rawValue) }) == 0 else {
             throw .system(.flush, path: parent, at: nil, errno: errno)
         }
+    }
+}
+
+/// A name that is removed when its owner ends. It is random, so that nobody else can have taken it
+/// after a rename.
+struct TemporaryName: ~Copyable {
+    let path: String
+
+    deinit {
+        // Safe: the path is a string that ends with a zero.
+        unsafe unlink(path)
     }
 }

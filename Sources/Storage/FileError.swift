@@ -1,4 +1,5 @@
 internal import CSystem
+internal import Glibc
 
 /// What failed on a file: the operation, the file, the place, and the system's reason.
 public enum FileError: Error, Equatable {
@@ -18,6 +19,13 @@ public enum FileError: Error, Equatable {
 public enum FileOperation: String, Equatable, Sendable {
     case open, read, write, flush, lock, resize, allocate, deallocate, inspect, rename, remove
     case create
+}
+
+extension FileError {
+    /// The error of opening a file that does not exist.
+    public static func missing(path: String) -> FileError {
+        .system(.open, path: path, at: nil, errno: ENOENT)
+    }
 }
 
 extension FileError: CustomStringConvertible {

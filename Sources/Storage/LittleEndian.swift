@@ -66,6 +66,14 @@ extension MutableRawSpan {
         }
     }
 
+    /// Lends a part of this span, for changes.
+    ///
+    /// - Precondition: the range lies within the span.
+    @_lifetime(&self)
+    public mutating func part(_ range: Range<Int>) -> MutableRawSpan {
+        _mutatingExtracting(range)
+    }
+
     /// Sets every byte to zero.
     @_lifetime(self: copy self)
     public mutating func clear() {

@@ -39,6 +39,6 @@ public struct ImageInfo: Equatable, Sendable {
 extension ImageInfo {
     /// Opens an image for reading, checks it, and describes it.
     public init(ofImageAt path: String) throws(VHDXError) {
-        throw .unsupported("in construction", path: path)
+        self = try ImageReader(openingImageAt: path).info
     }
 }

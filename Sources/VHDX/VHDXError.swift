@@ -98,3 +98,14 @@ extension VHDXError: CustomStringConvertible {
 
     private static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 }
+
+/// Runs calls on a file, with their errors as this module's.
+func onFile<Result: ~Copyable>(
+    _ body: () throws(FileError) -> Result
+) throws(VHDXError) -> Result {
+    do throws(FileError) {
+        return try body()
+    } catch {
+        throw .file(error)
+    }
+}

@@ -32,6 +32,9 @@ int64_t csystem_seek_hole(int descriptor, uint64_t offset);
 /// Takes a lock without waiting; `count` 0 reaches to the end of the file. 0, or an errno.
 int csystem_lock(int descriptor, int exclusive, uint64_t offset, uint64_t count);
 
+/// Gives up all locks, also those that a process shares since a fork.
+void csystem_unlock(int descriptor);
+
 /// Whether another open file description holds any lock in the range: 1 or 0, or a negative errno.
 int csystem_is_locked(int descriptor, uint64_t offset, uint64_t count);
 
@@ -75,6 +78,9 @@ struct csystem_parsed_option {
 struct csystem_parsed_option csystem_next_option(
     int argc, char *const *argv, const char *short_options,
     const struct csystem_long_option *long_options, int long_option_count);
+
+/// Makes the next `csystem_next_option` start with the first argument of a new `argv`.
+void csystem_reset_options(void);
 
 /// Columns of the terminal behind `descriptor`, or 0 where that is no terminal.
 int csystem_terminal_width(int descriptor);

@@ -1,0 +1,79 @@
+internal import Storage
+
+/// Which mebibytes of the file something occupies: one bit each, since VHDX places everything in
+/// units of 1 MiB. 32 MiB of memory for a file of 256 TiB, the largest that is accepted.
+struct SpaceMap: Equatable, Sendable {
+    /// No structure may lie past this: 256 TiB, four times the largest disk.
+    static let maximumByteCount: UInt64 = 256 << 40
+
+    private var words: [UInt64] = []
+    /// No free run for a block starts below this unit; a lower bound that makes searches short.
+    private var searchStart: UInt64 = 0
+    /// Where the last occupied range ends, in bytes.
+    private(set) var end: UInt64 = 0
+
+    /// Marks a range as occupied. Both ends are rounded outward to whole mebibytes.
+    ///
+    /// - Returns: false, and marks nothing, where part of it is occupied already or lies past
+    ///   ``maximumByteCount``.
+    mutating func occupy(_ range: Range<UInt64>) -> Bool {
+        guard range.upperBound <= Self.maximumByteCount else { return false }
+        let units = Self.units(range)
+        guard !units.contains(where: isOccupied) else { return false }
+        let wordCount = Int(units.upperBound.dividedRoundingUp(by: 64))
+        if words.count < wordCount {
+            words.append(contentsOf: repeatElement(0, count: wordCount - words.count))
+        }
+        for unit in units { words[Int(unit / 64)] |= 1 << (unit % 64) }
+        end = max(end, units.upperBound << 20)
+        return true
+    }
+
+    /// Marks a range as free again.
+    mutating func release(_ range: Range<UInt64>) {
+        let units = Self.units(range)
+        for unit in units where isOccupied(unit) { words[Int(unit / 64)] &= ~(1 << (unit % 64)) }
+        searchStart = min(searchStart, units.lowerBound)
+        while let last = words.last, last == 0 { words.removeLast() }
+        end = (words.last).map { last in
+            (UInt64(words.count) * 64 - UInt64(last.leadingZeroBitCount)) << 20
+        } ?? 0
+    }
+
+    /// Occupies a run of free space for a block: the first that is long enough, or the end.
+    ///
+    /// - Returns: where it starts, in bytes; nil past ``maximumByteCount``.
+    mutating func allocate(_ byteCount: UInt64) -> UInt64? {
+        let wanted = byteCount >> 20
+        var start = searchStart
+        var unit = start
+        let limit = end >> 20
+        while unit < limit, unit - start < wanted {
+            if isOccupied(unit) {
+                start = unit + 1
+                // A full word has no free unit: step over the rest of it.
+                let word = words[Int(unit / 64)]
+                if word == .max { start = (unit / 64 + 1) * 64 }
+                unit = start
+            } else {
+                unit += 1
+            }
+        }
+        // A run that reaches the end of what is occupied may go on past it.
+        start = min(start, limit)
+        let range = start << 20..<(start + wanted) << 20
+        guard occupy(range) else { return nil }
+        // All blocks of an image have one size, so nothing shorter before this run is of use.
+        searchStart = start + wanted
+        return range.lowerBound
+    }
+
+    private func isOccupied(_ unit: UInt64) -> Bool {
+        let index = unit / 64
+        return index < words.count && words[Int(index)] & 1 << (unit % 64) != 0
+    }
+
+    private static func units(_ range: Range<UInt64>) -> Range<UInt64> {
+        range.lowerBound >> 20..<range.upperBound.dividedRoundingUp(by: .mebibyte)
+    }
+}

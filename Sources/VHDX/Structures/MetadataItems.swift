@@ -1,0 +1,166 @@
+internal import Storage
+
+/// The items that every image has, [MS-VHDX] 2.6.2.
+struct MetadataItems: Equatable, Sendable {
+    /// Bytes in a payload block.
+    var blockSize: UInt64
+    /// Whether blocks stay allocated: a fixed image.
+    var leavesBlocksAllocated: Bool
+    var hasParent: Bool
+    var virtualSize: UInt64
+    var virtualDiskID: GUID
+    var logicalSectorSize: UInt64
+    var physicalSectorSize: UInt64
+
+    static let maximumVirtualSize: UInt64 = 64 << 40
+    static let blockSizes: ClosedRange<UInt64> = 1 << 20...256 << 20
+    static let sectorSizes: [UInt64] = [512, 4096]
+}
+
+/// An item that this package knows, and how it is stored.
+struct KnownMetadataItem: Sendable {
+    var itemID: GUID
+    var structure: Structure
+    /// The only length it may have.
+    var length: UInt32
+    var flags: UInt32
+
+    private init(_ text: String, _ structure: Structure, length: UInt32, ofVirtualDisk: Bool) {
+        itemID = GUID(text) ?? .zero
+        self.structure = structure
+        self.length = length
+        flags =
+            MetadataTableEntry.requiredFlag
+            | (ofVirtualDisk ? MetadataTableEntry.virtualDiskFlag : 0)
+    }
+
+    static let fileParameters = KnownMetadataItem(
+        "caa16737-fa36-4d43-b3b6-33f0aa44e76b", .fileParameters, length: 8, ofVirtualDisk: false)
+    static let virtualDiskSize = KnownMetadataItem(
+        "2fa54224-cd1b-4876-b211-5dbed83bf4b8", .virtualDiskSize, length: 8, ofVirtualDisk: true)
+    static let virtualDiskID = KnownMetadataItem(
+        "beca12ab-b2e6-4523-93ef-c309e000c746", .virtualDiskID, length: 16, ofVirtualDisk: true)
+    static let logicalSectorSize = KnownMetadataItem(
+        "8141bf1d-a96f-4709-ba47-f233a8faab5f", .logicalSectorSize, length: 4,
+        ofVirtualDisk: true)
+    static let physicalSectorSize = KnownMetadataItem(
+        "cda348c7-445d-4471-9cc9-e9885251c556", .physicalSectorSize, length: 4,
+        ofVirtualDisk: true)
+
+    /// In the order in which a new image stores them.
+    static let all = [
+        fileParameters, virtualDiskSize, logicalSectorSize, physicalSectorSize, virtualDiskID,
+    ]
+
+    /// Items that are known by name only: what their presence means.
+    static let parentLocator = GUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c") ?? .zero
+    static let incompleteFile = GUID("71cc85f0-1b69-4e28-9558-c3bf83ae75d3") ?? .zero
+}
+
+extension MetadataItems {
+    /// Reads and checks the region.
+    static func read(
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        in region: RegionTableEntry
+    ) throws(VHDXError) -> MetadataItems {
+        let bytes = try file.structure(
+            .metadataTable, at: region.fileOffset, count: MetadataTable.byteCount)
+        let table = try MetadataTable(
+            decoding: bytes.rawSpan, regionLength: region.length, of: file.name,
+            at: region.fileOffset)
+        try checkRequired(table, of: file.name)
+
+        let reader = ItemReader(table: table, region: region)
+        let parameters = try reader.number(of: .fileParameters, from: file)
+        let flags = parameters >> 32
+        let diskID = try reader.bytes(of: .virtualDiskID, from: file)
+        let items = MetadataItems(
+            blockSize: parameters & UInt64(UInt32.max),
+            leavesBlocksAllocated: flags & 1 != 0,
+            hasParent: flags & 2 != 0,
+            virtualSize: try reader.number(of: .virtualDiskSize, from: file),
+            virtualDiskID: GUID(decoding: diskID.rawSpan, at: 0),
+            logicalSectorSize: try reader.number(of: .logicalSectorSize, from: file),
+            physicalSectorSize: try reader.number(of: .physicalSectorSize, from: file))
+        guard flags & ~3 == 0 else {
+            throw .invalidField(
+                .fileParameters, field: "flags", value: flags, path: file.name,
+                at: reader.position(of: .fileParameters))
+        }
+        try items.check(file.name, reader.position)
+        return items
+    }
+
+    /// An unknown item that is required says: do not open.
+    private static func checkRequired(
+        _ table: MetadataTable, of path: String
+    ) throws(VHDXError) {
+        let known = KnownMetadataItem.all.map(\.itemID) + [KnownMetadataItem.parentLocator]
+        for entry in table.entries where entry.isRequired && !known.contains(entry.itemID) {
+            if entry.itemID == KnownMetadataItem.incompleteFile {
+                throw .unsupported("its creation was never completed", path: path)
+            }
+            throw .unsupported("required metadata item \(entry.itemID)", path: path)
+        }
+    }
+
+    /// Checks the values, [MS-VHDX] 2.6.2.1 to 2.6.2.5.
+    func check(
+        _ path: String, _ position: (KnownMetadataItem) -> UInt64
+    ) throws(VHDXError) {
+        func invalid(_ item: KnownMetadataItem, _ field: String, _ value: UInt64) -> VHDXError {
+            .invalidField(
+                item.structure, field: field, value: value, path: path, at: position(item))
+        }
+        guard Self.blockSizes.contains(blockSize), blockSize.nonzeroBitCount == 1 else {
+            throw invalid(.fileParameters, "block size", blockSize)
+        }
+        guard Self.sectorSizes.contains(logicalSectorSize) else {
+            throw invalid(.logicalSectorSize, "size", logicalSectorSize)
+        }
+        guard Self.sectorSizes.contains(physicalSectorSize) else {
+            throw invalid(.physicalSectorSize, "size", physicalSectorSize)
+        }
+        guard virtualSize > 0, virtualSize <= Self.maximumVirtualSize,
+            virtualSize.isMultiple(of: logicalSectorSize)
+        else { throw invalid(.virtualDiskSize, "size", virtualSize) }
+    }
+}
+
+/// Finds known items in the region.
+private struct ItemReader {
+    var table: MetadataTable
+    var region: RegionTableEntry
+
+    func position(of item: KnownMetadataItem) -> UInt64 {
+        let entry = table.entries.first { $0.itemID == item.itemID && !$0.isUser }
+        return region.fileOffset + UInt64(entry?.offset ?? 0)
+    }
+
+    /// The value of an item of four or eight bytes.
+    func number(
+        of item: KnownMetadataItem,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> UInt64 {
+        let bytes = try bytes(of: item, from: file)
+        return item.length == 4
+            ? UInt64(bytes.rawSpan.load(UInt32.self, at: 0))
+            : bytes.rawSpan.load(UInt64.self, at: 0)
+    }
+
+    func bytes(
+        of item: KnownMetadataItem,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> [UInt8] {
+        guard let entry = table.entries.first(where: { $0.itemID == item.itemID && !$0.isUser })
+        else { throw .missing(item.structure, path: file.name) }
+        guard entry.length == item.length else {
+            throw .invalidField(
+                item.structure, field: "length", value: UInt64(entry.length), path: file.name,
+                at: region.fileOffset + UInt64(entry.offset))
+        }
+        return try file.structure(
+            item.structure, at: region.fileOffset + UInt64(entry.offset),
+            count: Int(entry.length))
+    }
+}

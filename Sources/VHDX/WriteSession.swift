@@ -1,0 +1,277 @@
+internal import Storage
+
+/// What changes while an image is written: headers, table, space and log. Not thread-safe.
+///
+/// The order that keeps the file an image at every moment ([MS-VHDX] 2.2.2 and 2.3):
+/// 1. both headers get their new GUIDs, each flushed;
+/// 2. content goes to new space or in place;
+/// 3. flush: content, file size, and the table's pages of the entry before;
+/// 4. a log entry with the changed pages of the table; flush;
+/// 5. the pages in place. Only now is the space of freed blocks given back.
+///
+/// Steps 2 to 5 repeat: two flushes a batch. Closing flushes once more and empties the log.
+struct WriteSession: Sendable {
+    var table: BlockAllocationTable
+    private var header: CurrentHeader
+    private var space: SpaceMap
+    private let regions: RegionTable.Reading
+    /// The size that the file had when it was opened.
+    private let originalByteCount: UInt64
+    private var hasBegun = false
+    private var log: LogWriter?
+    /// A size that the file is sure to have after a crash.
+    private var durableByteCount: UInt64
+    /// Where the space ends that durable entries refer to.
+    private var committedEnd: UInt64
+    /// Space of blocks that durable entries may still refer to.
+    private var freed: [Range<UInt64>] = []
+    /// Bytes of blocks that were allocated since the last commit.
+    private var allocatedByteCount: UInt64 = 0
+    /// Whether pages that are logged may not be in place: then the log must stay as it is.
+    private var needsReplay = false
+    /// Whether a flush failed: what the file holds is unknown, and nothing may be built on it.
+    private var flushFailed = false
+
+    /// A gibibyte of new blocks, or 128 MiB of table: what a crash can cost.
+    private static let batchByteCount: UInt64 = 1 << 30
+    private static let batchChangeCount = 32768
+
+    init(_ layout: ImageLayout, fileSize: UInt64) {
+        table = layout.table
+        header = layout.header
+        space = layout.space
+        regions = layout.regions
+        originalByteCount = fileSize
+        durableByteCount = fileSize
+        committedEnd = layout.space.end
+    }
+
+    var batchIsFull: Bool {
+        allocatedByteCount >= Self.batchByteCount
+            || freed.count + table.changedPages.count >= Self.batchChangeCount
+    }
+
+    // MARK: Blocks
+
+    /// Where a block's content stands in the file; allocates it if need be.
+    mutating func placeForWriting(
+        _ block: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> UInt64 {
+        try begin(in: file)
+        let entry = try table.entry(ofBlock: block, from: file)
+        if entry.state == .fullyPresent { return entry.fileOffset }
+        return try allocate(block, replacing: entry, in: file)
+    }
+
+    /// Where a block's content stands in the file; nil where it reads as zeros already.
+    mutating func placeForZeroing(
+        _ block: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> UInt64? {
+        let entry = try table.entry(ofBlock: block, from: file)
+        guard entry.state == .fullyPresent else { return nil }
+        try begin(in: file)
+        return entry.fileOffset
+    }
+
+    /// Makes a block of a dynamic image a ZERO block. There is nothing left to write: nil.
+    mutating func makeZero(
+        _ block: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> UInt64? {
+        guard let place = try placeForZeroing(block, in: file) else { return nil }
+        table.setEntry(ofBlock: block, to: BATEntry(state: .zero))
+        freed.append(place..<place + table.geometry.blockSize)
+        return nil
+    }
+
+    private mutating func allocate(
+        _ block: UInt64, replacing entry: BATEntry,
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> UInt64 {
+        let blockSize = table.geometry.blockSize
+        let place: UInt64
+        if entry.fileOffset != 0, entry.state == .unmapped || entry.state == .undefined {
+            // Space that was kept for this block: it still counts as occupied.
+            place = entry.fileOffset
+        } else if let free = space.allocate(blockSize) {
+            place = free
+        } else {
+            throw .limitExceeded(
+                "the file would grow past \(SpaceMap.maximumByteCount) bytes", path: file.name)
+        }
+        let end = place + blockSize
+        try onFile { () throws(FileError) in
+            // What stands in used space is another block's: it must not show in this one.
+            let size = file.byteCount
+            if place < size { try file.base.deallocate(place..<min(end, size)) }
+            if end > size { try file.grow(to: end) }
+        }
+        table.setEntry(ofBlock: block, to: BATEntry(state: .fullyPresent, fileOffset: place))
+        allocatedByteCount += blockSize
+        return place
+    }
+
+    // MARK: The session
+
+    /// Before the first change: new GUIDs, and room for the log, so that it cannot fail for space.
+    private mutating func begin(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        guard !hasBegun else { return }
+        try header.checkSequenceNumber(of: file.name)
+        try onFile { () throws(FileError) in try file.base.reserve(header.header.logRange) }
+        try header.replace(in: file.base) {
+            $0.fileWriteGUID = .random()
+            $0.dataWriteGUID = .random()
+        }
+        hasBegun = true
+    }
+
+    /// Opens the log. It holds a valid entry before the header names it.
+    private mutating func openLog(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> LogWriter {
+        let current = header.header
+        var writer = LogWriter(
+            region: LogRegion(fileOffset: current.logOffset, length: current.logLength))
+        try append([], to: &writer, in: file)
+        try header.replace(in: file.base) {
+            $0.logGUID = writer.logGUID
+            $0.logVersion = 0
+        }
+        return writer
+    }
+
+    private mutating func append(
+        _ pages: [LoggedPage], to writer: inout LogWriter,
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        let flushed = durableByteCount.roundedDown(toMultipleOf: .mebibyte)
+        let last = max(space.end, flushed)
+        try onFile { () throws(FileError) in
+            try writer.append(
+                pages, flushedFileOffset: flushed, lastFileOffset: last, to: file.base)
+        }
+        try flush(file)
+    }
+
+    private mutating func flush(
+        _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        do throws(FileError) {
+            try file.base.flush()
+        } catch {
+            flushFailed = true
+            throw .file(error)
+        }
+    }
+
+    mutating func commit(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        guard hasBegun else { return }
+        let size = file.byteCount
+        try flush(file)
+        needsReplay = false
+        durableByteCount = size
+        let pages = try changedPages(of: file)
+        guard !pages.isEmpty else { return }
+
+        if log == nil { log = try openLog(in: file) }
+        guard var writer = log else { return }
+        var rest = pages[...]
+        while !rest.isEmpty {
+            if needsReplay {
+                try flush(file)
+                needsReplay = false
+            }
+            let part = Array(rest.prefix(writer.pageCapacity))
+            rest = rest.dropFirst(part.count)
+            try append(part, to: &writer, in: file)
+            log = writer
+            needsReplay = true
+            for page in part {
+                try onFile { () throws(FileError) in
+                    try file.base.write(page.bytes.rawSpan, at: page.fileOffset)
+                }
+            }
+        }
+        table.markUnchanged()
+        allocatedByteCount = 0
+        giveBackFreedSpace(in: file)
+        committedEnd = space.end
+    }
+
+    /// The pages to log, with their space in the file reserved: a table may lie in a hole.
+    private func changedPages(
+        of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> [LoggedPage] {
+        var pages = table.changedPages.sorted().map { table.page($0) }
+        if log == nil, !pages.isEmpty { pages += repairedRegionTables() }
+        try onFile { () throws(FileError) in
+            for page in pages {
+                let end = page.fileOffset + UInt64(page.bytes.count)
+                try file.base.reserve(page.fileOffset..<end)
+            }
+        }
+        return pages
+    }
+
+    /// A damaged copy of the region table, as the pages that make it equal to the good one.
+    private func repairedRegionTables() -> [LoggedPage] {
+        regions.damagedPositions.flatMap { position in
+            var bytes = [UInt8](repeating: 0, count: RegionTable.byteCount)
+            bytes.withMutableRawSpan { regions.table.encode(into: &$0) }
+            return stride(from: 0, to: bytes.count, by: LogEntryHeader.sectorSize).map { start in
+                LoggedPage(
+                    fileOffset: position + UInt64(start),
+                    bytes: Array(bytes[start..<start + LogEntryHeader.sectorSize]))
+            }
+        }
+    }
+
+    /// Nothing durable refers to the space any more. Whether it can be given to the file system
+    /// does not matter here: whoever takes it for a block zeroes it first.
+    private mutating func giveBackFreedSpace(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) {
+        for range in freed {
+            space.release(range)
+            let end = min(range.upperBound, file.byteCount)
+            if range.lowerBound < end { try? file.base.deallocate(range.lowerBound..<end) }
+        }
+        freed = []
+    }
+
+    mutating func close(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        guard hasBegun else { return }
+        try commit(in: file)
+        if needsReplay {
+            try flush(file)
+            needsReplay = false
+        }
+        try finish(file, end: space.end)
+    }
+
+    mutating func abandon(in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>) {
+        guard hasBegun, !flushFailed, !needsReplay else { return }
+        do throws(VHDXError) {
+            try flush(file)
+            try finish(file, end: committedEnd)
+        } catch {
+            // The log still stands, and the next writer replays it.
+        }
+    }
+
+    /// Marks the log as empty, and only then cuts what the session added and does not need.
+    private mutating func finish(
+        _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, end: UInt64
+    ) throws(VHDXError) {
+        if log != nil { try header.replace(in: file.base) { $0.logGUID = .zero } }
+        let needed = max(originalByteCount, end)
+        if file.byteCount > needed {
+            try onFile { () throws(FileError) in try file.base.setByteCount(needed) }
+        }
+    }
+}
