@@ -13,25 +13,36 @@ extension ResyncError {
             if case .stopped = self { return "\(self); nothing was written" }
             return "\(self)"
         }
-        return "\(self); \(Self.written(report)), \(consequence)"
+        return "\(self); \(written(report)), and \(consequence)"
     }
 
     /// What it means that something was written before the error.
     private var consequence: String {
-        let partial = "and the replica is a valid image that holds part of the primary"
+        let partial = "the replica is a valid image that holds part of the primary"
         switch self {
         case .stopped:
             return "\(partial): run the same command again to finish"
         case .proofFailed, .contentDiffersAfterWriting:
-            return "and the replica must not be relied on until a run succeeds: check its device, "
+            return "the replica must not be relied on until a run succeeds: check its device, "
                 + "then run the same command again"
         case .primaryChanged:
-            return "and the replica is a valid image that holds the primary of more than one "
-                + "moment: run the same command again while nothing uses the primary"
+            return "the replica is a valid image that holds the primary of more than one moment: "
+                + "run the same command again while nothing uses the primary"
         case _ where isOutOfSpace:
             return "\(partial): free space there and run the same command again to finish"
         default:
             return "\(partial): see to the cause, then run the same command again to finish"
+        }
+    }
+
+    /// After an error in the midst of writing, what was written last may not have become part of
+    /// the image.
+    private func written(_ report: DiskReport) -> String {
+        let count = report.counts.bytesWritten.dividedRoundingUp(by: UInt64(report.blockSize))
+        let blocks = "\(ByteText.blocks(count)) \(count == 1 ? "was" : "were") written"
+        switch self {
+        case .stopped, .proofFailed, .contentDiffersAfterWriting, .primaryChanged: return blocks
+        default: return "up to \(blocks)"
         }
     }
 
@@ -44,10 +55,5 @@ extension ResyncError {
         }
         guard case .system(_, _, _, let errno) = fileError else { return false }
         return errno == ENOSPC || errno == EDQUOT
-    }
-
-    private static func written(_ report: DiskReport) -> String {
-        let count = report.counts.bytesWritten.dividedRoundingUp(by: UInt64(report.blockSize))
-        return "\(ByteText.blocks(count)) \(count == 1 ? "was" : "were") written"
     }
 }

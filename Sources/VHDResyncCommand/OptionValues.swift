@@ -4,7 +4,6 @@ internal import Resync
 enum OptionValues {
     /// The longest time limit: a year. A longer one is none.
     static let longestTimeout = Duration.seconds(366 * 24 * 3600)
-    static let jobCounts = 1...256
 
     /// A power of two from 4 KiB to 16 MiB: bytes, or a number with K, M or G.
     static func blockSize(_ text: String) throws(UsageError) -> Int {
@@ -16,8 +15,9 @@ enum OptionValues {
     }
 
     static func jobs(_ text: String) throws(UsageError) -> Int {
-        guard let count = digits(text), jobCounts.contains(count) else {
-            throw .invalid("the number of jobs must be 1 to \(jobCounts.upperBound), not '\(text)'")
+        let range = ResyncOptions.workerCounts
+        guard let count = digits(text), range.contains(count) else {
+            throw .invalid("the number of jobs must be 1 to \(range.upperBound), not '\(text)'")
         }
         return count
     }

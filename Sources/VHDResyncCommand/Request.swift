@@ -103,6 +103,7 @@ extension Invocation {
     /// How many processors are online, within the number of jobs that is allowed.
     static var processorCount: Int {
         let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-        return min(max(count, OptionValues.jobCounts.lowerBound), OptionValues.jobCounts.upperBound)
+        let range = ResyncOptions.workerCounts
+        return min(max(count, range.lowerBound), range.upperBound)
     }
 }

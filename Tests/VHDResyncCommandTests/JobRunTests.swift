@@ -30,7 +30,7 @@ private func waitForStop(_ monitor: ResyncMonitor) throws(ResyncError) {
 
 /// What one written block looks like in the monitor.
 private func writeOneBlock(_ monitor: ResyncMonitor) {
-    monitor.setDisk(virtualSize: 1 << 20, blockCount: 16)
+    monitor.setDisk(1 << 20, blockSize: 65536)
     monitor.begin(.comparing)
     var counts = ResyncCounts()
     counts.blocksCompared = 8

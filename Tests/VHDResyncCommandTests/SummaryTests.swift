@@ -99,8 +99,8 @@ private func report(differing: UInt64, written: UInt64 = 0, verified: Bool = fal
     @Test func fullFileSystemSaysHowToGoOn() {
         #expect(
             full.sentence(report(differing: 30, written: 12 << 16))
-                == "cannot write r.vhdx at byte 7: No space left on device; 12 blocks were "
-                + "written, and the replica is a valid image that holds part of the primary: free "
+                == "cannot write r.vhdx at byte 7: No space left on device; up to 12 blocks "
+                + "were written, and the replica is a valid image that holds part of the primary: free "
                 + "space there and run the same command again to finish")
         #expect(
             full.sentence(report(differing: 30)).hasSuffix(
