@@ -10,6 +10,10 @@ RELEASE = swift build -c release --static-swift-stdlib --product vhdresync
 demo: build
 	Benchmarks/demo .build/release/vhdresync .build/demo
 
+# Images that the project may read but not distribute. Without them their tests say so.
+VHDRESYNC_REAL_IMAGES ?= $(realpath ../shared/images)
+export VHDRESYNC_REAL_IMAGES
+
 # All tests.
 test: setup
 	swift test
