@@ -1,5 +1,6 @@
 internal import BlockIO
 internal import Dispatch
+internal import Glibc
 internal import Storage
 internal import Synchronization
 
@@ -37,9 +38,12 @@ struct WorkerPool: Sendable {
     private let workers: [Lock<Worker>]
 
     /// Allocates everything at once: what runs later cannot run out of memory.
+    ///
+    /// There are no more workers than processors: `concurrentPerform` never runs more at a time.
     init(count: Int, byteCount: Int) throws(OutOfMemory) {
+        let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var workers: [Lock<Worker>] = []
-        for _ in 0..<count { workers.append(Lock(try Worker(byteCount: byteCount))) }
+        for _ in 0..<min(count, processorCount) { workers.append(Lock(try Worker(byteCount: byteCount))) }
         self.workers = workers
     }
 
