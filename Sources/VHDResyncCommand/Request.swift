@@ -55,7 +55,7 @@ extension Invocation {
         for occurrence in arguments.occurrences {
             try set(occurrence.option, occurrence.argument ?? "")
         }
-        try checkCombination(arguments)
+        try checkCombination()
         for operand in operands { paths.append(try Operand.localPath(operand)) }
         guard paths.count >= verb.operandCount else {
             let what = paths.isEmpty ? "no disk is named" : "a second disk is missing"
@@ -93,10 +93,9 @@ extension Invocation {
         }
     }
 
-    private func checkCombination(_ arguments: CommandLineArguments) throws(UsageError) {
-        guard options.isDryRun else { return }
-        for option in [Option.create, .verify] where arguments.contains(option) {
-            throw .invalid("a dry run writes nothing, so '--\(option.name)' means nothing to it")
+    private func checkCombination() throws(UsageError) {
+        guard !(options.isDryRun && options.verifiesWholeReplica) else {
+            throw .invalid("a dry run writes nothing, so '--verify' means nothing to it")
         }
     }
 

@@ -106,7 +106,7 @@ import Testing
             "info a --quiet", "info a --progress none", "info a --timeout 1", "info a --jobs 1",
             "info a --block-size 4K", "map a -o m --compare hash", "map a -o m --dry-run",
             "map a -o m --create", "map a -o m --verify", "diff a b --dry-run", "diff a b --create",
-            "diff a b --verify", "a b -o m", "info a -o m", "-n --verify a b", "a b --create -n",
+            "diff a b --verify", "a b -o m", "info a -o m", "-n --verify a b",
         ]
         for words in words {
             let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
