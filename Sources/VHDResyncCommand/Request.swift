@@ -94,7 +94,7 @@ extension Invocation {
     }
 
     private func checkCombination() throws(UsageError) {
-        if options.isDryRun, options.verifiesWholeReplica {
+        guard !(options.isDryRun && options.verifiesWholeReplica) else {
             throw .invalid("a dry run writes nothing, so '--verify' means nothing to it")
         }
     }

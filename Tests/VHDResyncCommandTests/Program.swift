@@ -1,5 +1,6 @@
+import Dispatch
 import Foundation
-import Testing
+import TestSupport
 
 /// The built `vhdresync`, run as a process of its own.
 enum Program {
@@ -9,6 +10,16 @@ enum Program {
         var status: Int32
         var wasKilled: Bool
         var output: String
+        var error: String
+    }
+
+    struct NotBuilt: Error {
+        var lookedBeside: [String]
+    }
+
+    /// The program did not end, and was killed.
+    struct TimedOut: Error {
+        var arguments: [String]
         var error: String
     }
 
@@ -24,14 +35,10 @@ enum Program {
         throw NotBuilt(lookedBeside: candidates.map(\.path))
     }
 
-    struct NotBuilt: Error {
-        var lookedBeside: [String]
-    }
-
     /// Runs it to its end. The arguments are without the program's name, the environment is added
     /// to the one of this process, and an output of its own is not in the ending.
     static func run(
-        _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil,
+        _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
         output: FileHandle? = nil
     ) throws -> Ending {
         let running = try Running(
@@ -44,28 +51,25 @@ enum Program {
     /// Its output goes to files, so that it never waits for a reader.
     final class Running {
         private let process = Process()
-        private let files: URL
+        private let ended = DispatchSemaphore(value: 0)
+        private let files: TemporaryFolder
 
         init(
-            _ arguments: [String], environment: [String: String] = [:], directory: URL? = nil,
+            _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
             output: FileHandle? = nil
         ) throws {
-            files = FileManager.default.temporaryDirectory.appending(
-                path: "vhdresync-test-\(UUID().uuidString)")
-            try FileManager.default.createDirectory(at: files, withIntermediateDirectories: false)
+            files = try TemporaryFolder()
             process.executableURL = try Program.path()
             process.arguments = arguments
             process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-            process.currentDirectoryURL = directory
+            if let directory { process.currentDirectoryURL = URL(filePath: directory) }
             process.standardInput = FileHandle.nullDevice
-            let file = try Self.newFile(files.appending(path: "output"))
+            let file = try Self.newFile(files.file("output"))
             process.standardOutput = output ?? file
-            process.standardError = try Self.newFile(files.appending(path: "error"))
+            process.standardError = try Self.newFile(files.file("error"))
+            let ended = ended
+            process.terminationHandler = { _ in ended.signal() }
             try process.run()
-        }
-
-        deinit {
-            try? FileManager.default.removeItem(at: files)
         }
 
         /// Sends a signal.
@@ -78,9 +82,15 @@ enum Program {
             try text("error")
         }
 
-        /// Waits for the end.
-        func wait() throws -> Ending {
-            process.waitUntilExit()
+        /// Waits for the end. To be called once.
+        ///
+        /// - Throws: ``TimedOut`` after so many seconds; or an error of a file.
+        func wait(timeoutSeconds: Int = 120) throws -> Ending {
+            if ended.wait(timeout: .now() + .seconds(timeoutSeconds)) == .timedOut {
+                send(SIGKILL)
+                ended.wait()
+                throw TimedOut(arguments: process.arguments ?? [], error: try text("error"))
+            }
             return Ending(
                 status: process.terminationStatus,
                 wasKilled: process.terminationReason == .uncaughtSignal,
@@ -88,12 +98,12 @@ enum Program {
         }
 
         private func text(_ name: String) throws -> String {
-            String(decoding: try Data(contentsOf: files.appending(path: name)), as: UTF8.self)
+            String(decoding: try Data(contentsOf: URL(filePath: files.file(name))), as: UTF8.self)
         }
 
-        private static func newFile(_ url: URL) throws -> FileHandle {
-            try Data().write(to: url)
-            return try FileHandle(forWritingTo: url)
+        private static func newFile(_ path: String) throws -> FileHandle {
+            try Data().write(to: URL(filePath: path))
+            return try FileHandle(forWritingTo: URL(filePath: path))
         }
     }
 }

@@ -1,6 +1,8 @@
 import Foundation
 import Replication
+import TestSupport
 import Testing
+import VHDX
 
 @testable import VHDResyncCommand
 
@@ -56,6 +58,47 @@ import Testing
         #expect(Set(job.keys) == JSONKeys.job)
         #expect(job["jobState"] as? Int == 10)
         #expect(ending.error == "vhdresync: \(job["errorDescription"] as? String ?? "")\n")
+    }
+
+    @Test func missingDiskIsNotFound() throws {
+        let folder = try TemporaryFolder()
+        let image = folder.file("a.vhdx")
+        try ImageCreation.create(ImageSpecification(virtualSize: 4 << 20), at: image)
+        let missing = folder.file("missing.vhdx")
+        for arguments in [
+            [missing, image], [image, missing], ["info", missing], ["-n", image, missing],
+        ] {
+            let ending = try Program.run(arguments)
+            #expect(ending.status == ReturnCode.fileNotFound.exitStatus, "\(arguments)")
+            #expect(
+                ending.error == "vhdresync: cannot open \(missing): No such file or directory\n")
+            #expect(ending.output.isEmpty)
+        }
+    }
+
+    @Test func oneFileUnderTwoNamesIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let image = folder.file("a.vhdx")
+        try ImageCreation.create(ImageSpecification(virtualSize: 4 << 20), at: image)
+        try FileManager.default.linkItem(atPath: image, toPath: folder.file("b.vhdx"))
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.file("c.vhdx"), withDestinationPath: "a.vhdx")
+        for name in ["a.vhdx", "./a.vhdx", "b.vhdx", "c.vhdx"] {
+            let ending = try Program.run(["a.vhdx", name], directory: folder.path)
+            #expect(ending.status == ReturnCode.invalidParameter.exitStatus, "\(name)")
+            #expect(ending.error == "vhdresync: a.vhdx and \(name) are one file\n")
+        }
+    }
+
+    @Test func infoDescribesAnImage() throws {
+        let folder = try TemporaryFolder()
+        let image = folder.file("a.vhdx")
+        try ImageCreation.create(ImageSpecification(virtualSize: 4 << 20), at: image)
+        let text = try Program.run(["info", image])
+        #expect(text.status == 0)
+        #expect(text.output.contains("virtual size:           4.0 MiB (4194304 bytes)\n"))
+        let json = try Program.run(["info", "--json", image])
+        #expect(try JSONKeys.keys(of: json.output) == JSONKeys.info)
     }
 
     @Test func fullStandardOutputIsAnError() throws {
