@@ -69,9 +69,30 @@ let package = Package(
             name: "BlockIOTests", dependencies: ["BlockIO", "Storage"], swiftSettings: rules),
         .testTarget(
             name: "ResyncTests",
-            dependencies: ["Resync", "BlockIO", "Storage"],
+            dependencies: ["TestSupport", "Resync", "BlockIO", "VHDX", "Storage"],
             exclude: ["digest_tree.py"],
             swiftSettings: rules
         ),
+        .testTarget(
+            name: "ReplicationTests",
+            dependencies: ["Replication", "Resync", "VHDX", "Storage"],
+            swiftSettings: rules
+        ),
+        .testTarget(
+            name: "VHDResyncCommandTests",
+            dependencies: [
+                "TestSupport", "VHDResyncCommand", "Replication", "Resync", "VHDX", "Storage",
+                "CSystem", "vhdresync",
+            ],
+            swiftSettings: rules
+        ),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: [
+                "TestSupport", "Resync", "BlockIO", "VHDX", "Storage", "vhdresync",
+            ],
+            swiftSettings: rules
+        ),
+        .testTarget(name: "RepositoryTests", dependencies: ["TestSupport"], swiftSettings: rules),
     ]
 )

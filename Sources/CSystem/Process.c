@@ -22,6 +22,11 @@ struct csystem_parsed_option csystem_next_option(
     return result;
 }
 
+void csystem_reset_options(void) {
+    // Zero, unlike 1, makes glibc also forget how far it came within an argument.
+    optind = 0;
+}
+
 int csystem_terminal_width(int descriptor) {
     struct winsize size;
     if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return 0;

@@ -17,4 +17,12 @@ public struct DiskReport: Equatable, Sendable {
         counts = ResyncCounts()
         isVerified = false
     }
+
+    /// The report of a run that is over.
+    func finished(_ monitor: ResyncMonitor) -> DiskReport {
+        monitor.begin(.finished)
+        var report = self
+        report.counts = monitor.counts
+        return report
+    }
 }

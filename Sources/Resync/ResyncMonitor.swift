@@ -88,9 +88,11 @@ public final class ResyncMonitor: Sendable {
         phaseValue.store(phase.rawValue, ordering: .releasing)
     }
 
-    func setDisk(virtualSize: UInt64, blockCount: UInt64) {
+    func setDisk(_ virtualSize: UInt64, blockSize: Int) {
         self.virtualSize.store(virtualSize, ordering: .relaxed)
-        blocksTotal.store(blockCount, ordering: .relaxed)
+        blocksTotal.store(
+            DigestTree.blockCount(virtualSize: virtualSize, blockSize: blockSize),
+            ordering: .relaxed)
     }
 
     /// Adds the counts of a piece of work; its `virtualSize` and `blocksTotal` are not looked at.

@@ -23,7 +23,21 @@ public struct ResyncOptions: Sendable {
     /// The block sizes there are: from 4 KiB to 16 MiB.
     public static let blockSizes = 4096...(16 << 20)
 
+    /// How many threads there may be.
+    public static let workerCounts = 1...256
+
     public init(workerCount: Int) {
         self.workerCount = workerCount
+    }
+
+    /// - Throws: ``ResyncError/invalidOption(_:)``.
+    func check() throws(ResyncError) {
+        guard Self.blockSizes.contains(blockSize), blockSize.nonzeroBitCount == 1 else {
+            throw .invalidOption(
+                "the block size must be a power of two from 4 KiB to 16 MiB, not \(blockSize)")
+        }
+        guard Self.workerCounts.contains(workerCount) else {
+            throw .invalidOption("the number of jobs must be 1 to 256, not \(workerCount)")
+        }
     }
 }

@@ -20,7 +20,7 @@ public import Storage
             fatalError("libcrypto offers no SHA2-256: see its configuration, openssl.cnf")
         }
         guard let context = unsafe EVP_MD_CTX_new() else {
-            fatalError("EVP_MD_CTX_new found no memory for a context")
+            throw OutOfMemory(byteCount: 0)
         }
         // Safe: both are valid; the context holds its own reference to the algorithm.
         Self.check(unsafe EVP_DigestInit_ex2(context, algorithm, nil), "EVP_DigestInit_ex2")

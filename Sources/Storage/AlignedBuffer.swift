@@ -2,8 +2,12 @@ internal import Glibc
 
 /// The system has no memory left for a buffer.
 public struct OutOfMemory: Error, Equatable {
-    /// How many bytes were asked for.
+    /// How many bytes were asked for; 0 where a library asked and does not say.
     public var byteCount: Int
+
+    public init(byteCount: Int) {
+        self.byteCount = byteCount
+    }
 }
 
 /// Memory with one owner, a fixed size and an alignment, filled with zeros at first.

@@ -122,7 +122,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     }
 
     public func setByteCount(_ byteCount: UInt64) throws(FileError) {
-        guard retrying({ ftruncate(descriptor.rawValue, off_t(truncatingIfNeeded: byteCount)) }) == 0
+        guard
+            retrying({ ftruncate(descriptor.rawValue, off_t(truncatingIfNeeded: byteCount)) }) == 0
         else { throw failure(.resize, byteCount) }
     }
 
@@ -157,14 +158,17 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED)
     }
 
+    /// Which file a path leads to; nil where it leads to none that this process may see.
+    public static func fingerprint(ofFileAt path: String) -> FileFingerprint? {
+        var status = stat()
+        // Safe: the path ends with a zero, and stat fills the structure.
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return FileFingerprint(status)
+    }
+
     /// Which file this is and when it last changed.
     public func fingerprint() throws(FileError) -> FileFingerprint {
-        let status = try status()
-        return FileFingerprint(
-            device: UInt64(status.st_dev), inode: UInt64(status.st_ino),
-            byteCount: UInt64(status.st_size),
-            modificationSeconds: Int64(status.st_mtim.tv_sec),
-            modificationNanoseconds: Int64(status.st_mtim.tv_nsec))
+        FileFingerprint(try status())
     }
 
     /// Takes the locks that `access` needs, without waiting; they end with the file.
@@ -225,6 +229,14 @@ public struct FileFingerprint: Equatable, Sendable {
     public var byteCount: UInt64
     public var modificationSeconds: Int64
     public var modificationNanoseconds: Int64
+
+    init(_ status: stat) {
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        byteCount = UInt64(status.st_size)
+        modificationSeconds = Int64(status.st_mtim.tv_sec)
+        modificationNanoseconds = Int64(status.st_mtim.tv_nsec)
+    }
 
     /// Whether two paths led to one file, through links or mounts.
     public func isSameFile(as other: FileFingerprint) -> Bool {

@@ -12,6 +12,7 @@ extension RawSpan {
     /// Reads a little-endian integer.
     ///
     /// - Precondition: the integer lies within the span.
+    @inlinable
     public func load<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type, at offset: Int) -> T {
         precondition(offset >= 0 && offset <= byteCount - MemoryLayout<T>.size)
         // Safe: the precondition bounds the read, and every bit pattern is a valid integer.
@@ -43,6 +44,7 @@ extension MutableRawSpan {
     /// Writes an integer, little-endian.
     ///
     /// - Precondition: the integer lies within the span.
+    @inlinable
     @_lifetime(self: copy self)
     public mutating func store<T: FixedWidthInteger & BitwiseCopyable>(
         _ value: T, at offset: Int
@@ -86,6 +88,7 @@ extension MutableRawSpan {
 
 extension [UInt8] {
     /// The elements as raw bytes.
+    @inlinable
     public var rawSpan: RawSpan {
         @_lifetime(borrow self)
         get {
@@ -95,6 +98,7 @@ extension [UInt8] {
     }
 
     /// Lends the elements as raw bytes, for changes.
+    @inlinable
     public mutating func withMutableRawSpan<Failure: Error>(
         _ body: (inout MutableRawSpan) throws(Failure) -> Void
     ) throws(Failure) {

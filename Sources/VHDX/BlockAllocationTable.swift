@@ -25,10 +25,28 @@ struct BlockAllocationTable: Sendable {
         ofBlock block: UInt64, from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> BATEntry {
         let index = geometry.entryIndex(ofBlock: block)
-        let pageIndex = index / Self.entriesInAPage
-        if pages[pageIndex] == nil { try load(pageIndex, from: file) }
-        let raw = pages[pageIndex]?[Int(index % Self.entriesInAPage)] ?? 0
-        return BATEntry(rawValue: raw)
+        let page = try page(index / Self.entriesInAPage, from: file)
+        return BATEntry(rawValue: page[Int(index % Self.entriesInAPage)])
+    }
+
+    /// The entries of neighbouring payload blocks.
+    mutating func entries(
+        ofBlocks blocks: Range<UInt64>,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> [BATEntry] {
+        var entries: [BATEntry] = []
+        entries.reserveCapacity(blocks.count)
+        var page: [UInt64] = []
+        var pageIndex: UInt64?
+        for block in blocks {
+            let index = geometry.entryIndex(ofBlock: block)
+            if pageIndex != index / Self.entriesInAPage {
+                pageIndex = index / Self.entriesInAPage
+                page = try self.page(index / Self.entriesInAPage, from: file)
+            }
+            entries.append(BATEntry(rawValue: page[Int(index % Self.entriesInAPage)]))
+        }
+        return entries
     }
 
     /// Changes an entry in memory.
@@ -67,9 +85,11 @@ struct BlockAllocationTable: Sendable {
         region.fileOffset + pageIndex * UInt64(LogEntryHeader.sectorSize)
     }
 
-    private mutating func load(
+    /// The entries of a page, loaded if need be.
+    private mutating func page(
         _ pageIndex: UInt64, from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) {
+    ) throws(VHDXError) -> [UInt64] {
+        if let page = pages[pageIndex] { return page }
         if pages.count - changedPages.count >= Self.maximumCleanPageCount {
             pages = pages.filter { changedPages.contains($0.key) }
         }
@@ -88,6 +108,7 @@ struct BlockAllocationTable: Sendable {
             entries.append(raw)
         }
         pages[pageIndex] = entries
+        return entries
     }
 }
 

@@ -41,12 +41,12 @@ enum BlockContents {
 
     static func ranges(
         in range: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
-        geometry: Geometry, entry: (UInt64) throws(VHDXError) -> BATEntry
+        geometry: Geometry, entries: (Range<UInt64>) throws(VHDXError) -> [BATEntry]
     ) throws(VHDXError) -> [ContentRange] {
         var ranges: [ContentRange] = []
-        for block in geometry.blocks(in: range) {
+        let blocks = geometry.blocks(in: range)
+        for (block, entry) in zip(blocks, try entries(blocks)) {
             let part = geometry.virtualRange(ofBlock: block).clamped(to: range)
-            let entry = try entry(block)
             if entry.state == .fullyPresent {
                 let place = entry.fileOffset + part.lowerBound % geometry.blockSize
                 try append(part, at: place, of: file, to: &ranges)

@@ -48,7 +48,10 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     /// Ranges of the content by what is known without reading it; they cover `range` in order.
     public func contents(in range: Range<UInt64>) throws(VHDXError) -> [ContentRange] {
         try BlockContents.ranges(in: range, of: file, geometry: geometry) {
-            (block) throws(VHDXError) in try entry(ofBlock: block)
+            (blocks) throws(VHDXError) in
+            try session.withLock { (session) throws(VHDXError) in
+                try session.table.entries(ofBlocks: blocks, from: file)
+            }
         }
     }
 

@@ -38,8 +38,8 @@ struct LogWriter: Sendable {
 
     /// Writes one entry. It is not durable before the file's next flush.
     ///
-    /// - Parameter flushedFileOffset: A size that the file is sure to have after a crash.
-    /// - Parameter lastFileOffset: The end of the last structure in use.
+    /// `flushedFileOffset` is a size that the file is sure to have after a crash, `lastFileOffset`
+    /// the end of the last structure in use.
     mutating func append(
         _ pages: [LoggedPage], flushedFileOffset: UInt64, lastFileOffset: UInt64,
         to file: borrowing some RandomAccessFile & ~Copyable

@@ -35,9 +35,10 @@ struct SpaceMap: Equatable, Sendable {
         for unit in units where isOccupied(unit) { words[Int(unit / 64)] &= ~(1 << (unit % 64)) }
         searchStart = min(searchStart, units.lowerBound)
         while let last = words.last, last == 0 { words.removeLast() }
-        end = (words.last).map { last in
-            (UInt64(words.count) * 64 - UInt64(last.leadingZeroBitCount)) << 20
-        } ?? 0
+        end =
+            (words.last).map { last in
+                (UInt64(words.count) * 64 - UInt64(last.leadingZeroBitCount)) << 20
+            } ?? 0
     }
 
     /// Occupies a run of free space for a block: the first that is long enough, or the end.

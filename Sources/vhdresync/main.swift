@@ -1,1 +1,4 @@
-print("x")
+internal import Glibc
+internal import VHDResyncCommand
+
+exit(VHDResync.run(arguments: CommandLine.arguments))

@@ -64,3 +64,24 @@ func runReference(_ arguments: [String], source: String = #filePath) throws -> S
     return try run("python3", ["-B", script.path] + arguments)
         .trimmingCharacters(in: .whitespacesAndNewlines)
 }
+
+/// A directory that is removed with everything in it.
+final class TemporaryDirectory {
+    let url: URL
+
+    init() throws {
+        url = FileManager.default.temporaryDirectory
+            .appendingPathComponent("vhdresync-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(at: url)
+    }
+
+    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+
+    var names: [String] {
+        get throws { try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() }
+    }
+}

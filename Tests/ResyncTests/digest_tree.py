@@ -3,7 +3,7 @@
 alone: nothing here is shared with the Swift sources.
 
     digest_tree.py root VIRTUAL-SIZE BLOCK-SIZE PATTERN     prints the root digest of a disk
-    digest_tree.py map FILE                                 checks a digest map, prints its root digest
+    digest_tree.py map FILE                                 checks a map, prints its root digest
 
 PATTERN says what the blocks hold: "zeros"; "full", where byte j of block i is
 (7·i + 13·j + 1) mod 251; or "every:N", where block i is full if N divides i and zeros otherwise.
@@ -76,8 +76,58 @@ def root_of_pattern(virtual_size, block_size, pattern):
     return root(virtual_size, block_size, list(leaves(virtual_size, block_size, pattern)))
 
 
+def crc32c(content):
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def check_record(record):
+    stored = struct.unpack_from("<I", record, 4)[0]
+    assert stored == crc32c(record[:4] + bytes(4) + record[8:]), "checksum of a record"
+
+
+def root_of_map(content):
+    """The root digest of a map, computed from its digests; every rule of the format is asserted."""
+    assert content[:16] == b"vhdresyncmap\r\n\x1a\n", "magic"
+    version, block_size, virtual_size = struct.unpack_from("<IIQ", content, 16)
+    reserved, checksum = struct.unpack_from("<II", content, 64)
+    assert version == 1 and reserved == 0 and checksum == crc32c(content[:68]), "header"
+    block_count = -(-virtual_size // block_size)
+
+    leaves, position = [], 72
+    while True:
+        kind, _, count = struct.unpack_from("<IIQ", content, position)
+        if kind == 3:
+            break
+        assert 0 < count <= block_count - len(leaves), "count"
+        end = position + 16 + (32 * count if kind == 2 else 0)
+        check_record(content[position:end])
+        if kind == 1:
+            leaves += [sha256(bytes(block_size))] * count
+            if len(leaves) == block_count and virtual_size % block_size:
+                leaves[-1] = sha256(bytes(virtual_size % block_size))
+        else:
+            assert kind == 2 and count <= 4096, "record"
+            leaves += [content[start : start + 32] for start in range(position + 16, end, 32)]
+        position = end
+
+    check_record(content[position : position + 48])
+    assert count == len(leaves) == block_count, "block count"
+    assert content[position + 48 :] == sha256(content[: position + 48]), "SHA-256 of the file"
+    computed = root(virtual_size, block_size, leaves)
+    assert content[position + 16 : position + 48] == computed, "root digest"
+    return computed
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["root"] and len(sys.argv) == 5:
         print(root_of_pattern(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]).hex())
+    elif sys.argv[1:2] == ["map"] and len(sys.argv) == 3:
+        with open(sys.argv[2], "rb") as file:
+            print(root_of_map(file.read()).hex())
     else:
         sys.exit(__doc__)

@@ -79,6 +79,9 @@ struct csystem_parsed_option csystem_next_option(
     int argc, char *const *argv, const char *short_options,
     const struct csystem_long_option *long_options, int long_option_count);
 
+/// Makes the next `csystem_next_option` start with the first argument of a new `argv`.
+void csystem_reset_options(void);
+
 /// Columns of the terminal behind `descriptor`, or 0 where that is no terminal.
 int csystem_terminal_width(int descriptor);
 

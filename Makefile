@@ -1,0 +1,62 @@
+# The one entry for people: demo, test, bench, lint, build. Each sets up what it needs.
+
+PACKAGES = libssl-dev liblz4-dev pkg-config qemu-utils e2fsprogs xz-utils rsync strace util-linux \
+	python3 openssl
+RELEASE = swift build -c release --static-swift-stdlib --product vhdresync
+
+.PHONY: demo test bench bench-short lint build setup images clean
+
+# Makes a real disk and a stale replica of it, and brings the replica up to date.
+demo: build
+	Benchmarks/demo .build/release/vhdresync .build/demo
+
+# Images that the project may read but not distribute. Without them their tests say so.
+VHDRESYNC_REAL_IMAGES ?= $(realpath ../shared/images)
+export VHDRESYNC_REAL_IMAGES
+
+# All tests.
+test: setup
+	swift test
+
+# Against cmp, qemu-img compare, rsync and OpenSSL's own speed; some minutes.
+bench: build
+	Benchmarks/bench
+
+# The same with small disks, one run each, and no judgement but on counts.
+bench-short: build
+	Benchmarks/bench --short
+
+lint:
+	swift format lint --strict -r Sources Tests Benchmarks Package.swift
+
+# The program, with the Swift libraries inside it: .build/release/vhdresync.
+build: setup
+	$(RELEASE)
+
+# The project's own test images, made anew and checked.
+images: setup
+	TestImages/make-images
+
+# Installs the Debian packages that are missing, and nothing if none is.
+setup:
+	@command -v swift >/dev/null || { \
+		echo "setup: there is no swift in PATH; install Swift 6.2 or later first" >&2; exit 1; }
+	@missing=""; \
+	for package in $(PACKAGES); do \
+		dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed \
+			|| missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	as_root=""; \
+	if [ "$$(id -u)" != 0 ]; then as_root="sudo"; fi; \
+	if ! command -v apt-get >/dev/null || { [ -n "$$as_root" ] && ! command -v sudo >/dev/null; }; then \
+		echo "setup: cannot install packages here; these are missing:$$missing" >&2; exit 1; \
+	fi; \
+	echo "setup: installing$$missing"; \
+	apt="$$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q"; \
+	{ $$apt install -y --no-install-recommends $$missing \
+		|| { $$apt update && $$apt install -y --no-install-recommends $$missing; }; } \
+		|| { echo "setup: apt-get could not install:$$missing" >&2; exit 1; }
+
+clean:
+	rm -rf .build

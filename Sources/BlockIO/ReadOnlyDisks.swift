@@ -1,0 +1,62 @@
+internal import Storage
+public import VHDX
+
+/// A disk of zeros: what a disk that does not exist yet would read as.
+public struct ZeroDisk: BlockTarget {
+    public let virtualSize: UInt64
+
+    public init(virtualSize: UInt64) {
+        self.virtualSize = virtualSize
+    }
+
+    public func extents(in range: Range<UInt64>) -> [Extent] {
+        range.isEmpty ? [] : [Extent(range: range, state: .zero)]
+    }
+
+    public func read(into buffer: inout MutableRawSpan, at offset: UInt64) {
+        buffer.clear()
+    }
+
+    public func write(_ bytes: RawSpan, at offset: UInt64) {
+        preconditionFailure("a comparison does not write")
+    }
+
+    public func writeZeros(_ range: Range<UInt64>) {
+        preconditionFailure("a comparison does not write")
+    }
+
+    public func commitIfBatchIsFull() {}
+
+    public func commit() {}
+}
+
+/// A disk in the place of a target that must not be written to.
+public struct ReadOnlyTarget<Source: BlockSource & ~Copyable>: ~Copyable, BlockTarget {
+    private let source: Source
+
+    public init(_ source: consuming Source) {
+        self.source = source
+    }
+
+    public var virtualSize: UInt64 { source.virtualSize }
+
+    public func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
+        try source.extents(in: range)
+    }
+
+    public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
+        try source.read(into: &buffer, at: offset)
+    }
+
+    public func write(_ bytes: RawSpan, at offset: UInt64) {
+        preconditionFailure("a comparison does not write")
+    }
+
+    public func writeZeros(_ range: Range<UInt64>) {
+        preconditionFailure("a comparison does not write")
+    }
+
+    public func commitIfBatchIsFull() {}
+
+    public func commit() {}
+}

@@ -1,0 +1,79 @@
+internal import Glibc
+public import Resync
+public import Storage
+public import VHDX
+
+// No switch over an error has a default: a new error does not compile until someone has chosen its
+// code. Only the system's error numbers, of which there is no closed list, have one.
+
+extension ReturnCode {
+    /// The code of a run that ended with this error.
+    public init(_ error: ResyncError) {
+        switch error {
+        case .disk(_, let error):
+            self.init(error)
+        case .file(let error):
+            self.init(error)
+        case .notADigestMap:
+            self = .incorrectDataType
+        case .unsupportedDigestMap:
+            self = .notSupported
+        case .invalidOption, .sameFile:
+            self = .invalidParameter
+        case .differentSizes, .primaryChanged:
+            self = .invalidState
+        case .damagedDigestMap, .proofFailed, .contentDiffersAfterWriting:
+            self = .failed
+        case .outOfMemory:
+            self = .outOfMemory
+        case .stopped(.cancelled):
+            self = .failed
+        case .stopped(.timeout):
+            self = .timeout
+        }
+    }
+
+    /// The code of an image that cannot be used for this reason.
+    public init(_ error: VHDXError) {
+        switch error {
+        case .file(let error):
+            self.init(error)
+        case .notVHDX:
+            self = .incorrectDataType
+        case .unsupported:
+            self = .notSupported
+        case .truncated, .wrongSignature, .wrongChecksum, .invalidField, .noValidCopy, .ambiguous,
+            .missing, .overlap, .noValidLogEntry, .sequenceNumberExhausted:
+            self = .failed
+        case .limitExceeded, .outOfMemory:
+            self = .outOfMemory
+        case .invalidGeometry:
+            self = .invalidParameter
+        }
+    }
+
+    /// The code of a file that cannot be used for this reason.
+    public init(_ error: FileError) {
+        switch error {
+        case .system(_, _, _, let errno):
+            self.init(errno: errno)
+        case .unexpectedEnd:
+            self = .failed
+        case .locked:
+            self = .systemInUse
+        case .notARegularFile:
+            self = .incorrectDataType
+        case .alreadyExists:
+            self = .invalidState
+        }
+    }
+
+    private init(errno: Int32) {
+        switch errno {
+        case EACCES, EPERM, EROFS: self = .accessDenied
+        case ENOENT, ENOTDIR: self = .fileNotFound
+        case ENOMEM: self = .outOfMemory
+        default: self = .failed
+        }
+    }
+}

@@ -1,0 +1,158 @@
+internal import BlockIO
+internal import Storage
+internal import VHDX
+
+/// The main job on one machine: makes a replica read as its primary.
+public struct LocalResync: Sendable {
+    public var primary: String
+    public var replica: String
+    public var options: ResyncOptions
+
+    public init(primary: String, replica: String, options: ResyncOptions) {
+        self.primary = primary
+        self.replica = replica
+        self.options = options
+    }
+
+    /// Compares, writes what differs, and proves the result.
+    ///
+    /// After an error before the first difference the replica is untouched; after a later one it is
+    /// a valid image with some blocks of the primary, and the next run completes it. Counts so far
+    /// stand in the monitor in both cases.
+    public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
+        try options.check()
+        let source = try PrimaryDisk(openingImageAt: primary)
+        try source.checkIsNot(fileAt: replica)
+        // Where nothing is to be made, opening it says what is wrong with the path.
+        let exists =
+            !options.createsReplica || DiskFile.fingerprint(ofFileAt: replica) != nil
+        monitor.setDisk(source.reader.virtualSize, blockSize: options.blockSize)
+        if options.isDryRun {
+            return exists
+                ? try DiskComparison(primary: primary, replica: replica, options: options)
+                    .compare(source, monitor)
+                : try compareWithNothing(source, monitor)
+        }
+        if exists {
+            // A replica of another size is left as it is, its log included.
+            let size = try onDisk(.replica) { () throws(VHDXError) in
+                try ImageReader(openingImageAt: replica).virtualSize
+            }
+            try checkSize(size, of: source.reader)
+        } else {
+            try createReplica(like: source.reader)
+        }
+        let roots = try resynchronize(source, monitor)
+        if options.verifiesWholeReplica { try verify(roots, source, monitor) }
+        return report(roots, isVerified: true, monitor)
+    }
+
+    private func resynchronize(
+        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> ComparisonEngine.Roots? {
+        let target = try onDisk(.replica) { () throws(VHDXError) in
+            try ImageWriter(openingImageAt: replica)
+        }
+        try checkSize(target.virtualSize, of: source.reader)
+        let engine = try ComparisonEngine(
+            virtualSize: source.reader.virtualSize, options: options, pass: .resynchronize,
+            monitor: monitor)
+        monitor.begin(.comparing)
+        let roots: ComparisonEngine.Roots?
+        do throws(ResyncError) {
+            roots = try engine.run(primary: source.reader, replica: target)
+            try source.checkUnchanged()
+        } catch {
+            switch error {
+            case .stopped, .primaryChanged:
+                // What was written so far is kept: the next run has less to do.
+                try close(target)
+            default:
+                target.abandon()
+            }
+            throw error
+        }
+        try close(target)
+        if let roots, roots.primary != roots.replica {
+            throw .proofFailed(primary: roots.primary, replica: roots.replica)
+        }
+        return roots
+    }
+
+    private func close(_ target: consuming ImageWriter<DiskFile>) throws(ResyncError) {
+        do throws(VHDXError) {
+            try target.close()
+        } catch {
+            throw .disk(.replica, error)
+        }
+    }
+
+    /// Reads the whole replica once more, as the next one who opens it will find it.
+    private func verify(
+        _ roots: ComparisonEngine.Roots?, _ source: borrowing PrimaryDisk,
+        _ monitor: ResyncMonitor
+    ) throws(ResyncError) {
+        let reader = try onDisk(.replica) { () throws(VHDXError) in
+            try ImageReader(openingImageAt: replica)
+        }
+        reader.dropCache()
+        let size = reader.virtualSize
+        let engine = try ComparisonEngine(
+            virtualSize: size, options: options, pass: .verify, monitor: monitor)
+        monitor.begin(.verifying)
+        guard let roots else {
+            _ = try engine.run(primary: source.reader, replica: ReadOnlyTarget(reader))
+            return
+        }
+        let found = try engine.run(primary: reader, replica: ZeroDisk(virtualSize: size))
+        guard let found, found.primary == roots.primary else {
+            throw .proofFailed(
+                primary: roots.primary, replica: found?.primary ?? roots.replica)
+        }
+    }
+
+    /// What a run that makes the replica would have to write.
+    private func compareWithNothing(
+        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> DiskReport {
+        let size = source.reader.virtualSize
+        let engine = try ComparisonEngine(
+            virtualSize: size, options: options, pass: .compare, monitor: monitor)
+        monitor.begin(.comparing)
+        let roots = try engine.run(primary: source.reader, replica: ZeroDisk(virtualSize: size))
+        try source.checkUnchanged()
+        return report(roots, isVerified: false, monitor)
+    }
+
+    private func createReplica(like reader: borrowing ImageReader<DiskFile>) throws(ResyncError) {
+        let geometry = reader.geometry
+        var specification = ImageSpecification(virtualSize: geometry.virtualSize)
+        specification.blockSize = geometry.blockSize
+        specification.logicalSectorSize = geometry.logicalSectorSize
+        specification.physicalSectorSize = geometry.physicalSectorSize
+        specification.isFixed = reader.isFixed
+        specification.virtualDiskID = reader.virtualDiskID
+        do throws(VHDXError) {
+            try ImageCreation.create(specification, at: replica)
+        } catch {
+            throw .disk(.replica, error)
+        }
+    }
+
+    private func checkSize(
+        _ size: UInt64, of primary: borrowing ImageReader<DiskFile>
+    ) throws(ResyncError) {
+        guard size == primary.virtualSize else {
+            throw .differentSizes(primary: primary.virtualSize, replica: size)
+        }
+    }
+
+    private func report(
+        _ roots: ComparisonEngine.Roots?, isVerified: Bool, _ monitor: ResyncMonitor
+    ) -> DiskReport {
+        var report = DiskReport(primary: primary, replica: replica, blockSize: options.blockSize)
+        report.rootDigest = roots?.primary
+        report.isVerified = isVerified
+        return report.finished(monitor)
+    }
+}

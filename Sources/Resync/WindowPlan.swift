@@ -1,0 +1,87 @@
+internal import BlockIO
+internal import Storage
+
+/// A piece of a window that one worker reads and compares in one go: neighbouring blocks of which
+/// the same sides have to be read.
+struct WorkItem: Equatable, Sendable {
+    /// Index of the first block within the window.
+    var first: Int
+    /// How many blocks.
+    var count: Int
+    var readsPrimary: Bool
+    var readsReplica: Bool
+}
+
+/// The blocks of a window, and which of them have to be read on which side.
+///
+/// A window bounds the memory of a comparison, whatever the size of the disks.
+struct WindowPlan: Equatable, Sendable {
+    /// Virtual bytes in a window: as many as the largest payload block of VHDX has, so that a block
+    /// of the target that becomes zero is seen whole.
+    static let byteCount: UInt64 = 256 << 20
+    /// Bytes that a worker reads at once, unless one block is larger: what pread is fastest with.
+    static let bytesAtOnce = 1 << 20
+
+    let range: Range<UInt64>
+    let blockSize: Int
+    private(set) var items: [WorkItem] = []
+
+    var blockCount: Int { Int(range.byteCount.dividedRoundingUp(by: UInt64(blockSize))) }
+
+    /// The virtual bytes of some blocks of the window. The last block of a disk may be short.
+    func range(ofBlocks indices: Range<Int>) -> Range<UInt64> {
+        let start = range.lowerBound + UInt64(indices.lowerBound) * UInt64(blockSize)
+        let end = range.lowerBound + UInt64(indices.upperBound) * UInt64(blockSize)
+        return start..<min(end, range.upperBound)
+    }
+
+    /// Plans the reading: space that is zero by the word of both sides is left out.
+    init(range: Range<UInt64>, blockSize: Int, primary: [Extent], replica: [Extent]) {
+        self.range = range
+        self.blockSize = blockSize
+        guard (primary + replica).contains(where: { $0.state == .data }) else { return }
+        let primaryIsData = blocksWithData(primary)
+        let replicaIsData = blocksWithData(replica)
+        let largest = max(1, Self.bytesAtOnce / blockSize)
+        for index in 0..<blockCount where primaryIsData[index] || replicaIsData[index] {
+            let readsPrimary = primaryIsData[index]
+            let readsReplica = replicaIsData[index]
+            if let last = items.last, last.first + last.count == index, last.count < largest,
+                last.readsPrimary == readsPrimary, last.readsReplica == readsReplica
+            {
+                items[items.count - 1].count += 1
+            } else {
+                items.append(
+                    WorkItem(
+                        first: index, count: 1, readsPrimary: readsPrimary,
+                        readsReplica: readsReplica))
+            }
+        }
+    }
+
+    private func blocksWithData(_ extents: [Extent]) -> [Bool] {
+        var hasData = [Bool](repeating: false, count: blockCount)
+        for extent in extents where extent.state == .data {
+            let start = (extent.range.lowerBound - range.lowerBound) / UInt64(blockSize)
+            let end = (extent.range.upperBound - range.lowerBound)
+                .dividedRoundingUp(by: UInt64(blockSize))
+            for index in Int(start)..<Int(end) { hasData[index] = true }
+        }
+        return hasData
+    }
+
+    /// Splits runs of differing blocks into pieces that one worker reads in one go.
+    func items(readingBack differs: [Bool]) -> [WorkItem] {
+        let largest = max(1, Self.bytesAtOnce / blockSize)
+        var items: [WorkItem] = []
+        for index in differs.indices where differs[index] {
+            if let last = items.last, last.first + last.count == index, last.count < largest {
+                items[items.count - 1].count += 1
+            } else {
+                items.append(
+                    WorkItem(first: index, count: 1, readsPrimary: false, readsReplica: true))
+            }
+        }
+        return items
+    }
+}

@@ -1,0 +1,59 @@
+internal import Glibc
+internal import Resync
+internal import Storage
+internal import VHDX
+
+extension ResyncError {
+    /// What happened, what it means for the replica, and what to do: one clause after another,
+    /// without a capital or a full stop. The report is that of a run which could write.
+    func sentence(_ report: DiskReport?) -> String {
+        guard let report else { return "\(self)" + (isOutOfSpace ? "; free space there" : "") }
+        guard report.counts.bytesWritten > 0 else {
+            if isOutOfSpace { return "\(self); free space there and run the same command again" }
+            if case .stopped = self { return "\(self); nothing was written" }
+            return "\(self)"
+        }
+        return "\(self); \(written(report)), and \(consequence)"
+    }
+
+    /// What it means that something was written before the error.
+    private var consequence: String {
+        let partial = "the replica is a valid image that holds part of the primary"
+        switch self {
+        case .stopped:
+            return "\(partial): run the same command again to finish"
+        case .proofFailed, .contentDiffersAfterWriting:
+            return "the replica must not be relied on until a run succeeds: check its device, "
+                + "then run the same command again"
+        case .primaryChanged:
+            return "the replica is a valid image that holds the primary of more than one moment: "
+                + "run the same command again while nothing uses the primary"
+        case _ where isOutOfSpace:
+            return "\(partial): free space there and run the same command again to finish"
+        default:
+            return "\(partial): see to the cause, then run the same command again to finish"
+        }
+    }
+
+    /// After an error in the midst of writing, what was written last may not have become part of
+    /// the image.
+    private func written(_ report: DiskReport) -> String {
+        let count = report.counts.bytesWritten.dividedRoundingUp(by: UInt64(report.blockSize))
+        let blocks = "\(ByteText.blocks(count)) \(count == 1 ? "was" : "were") written"
+        switch self {
+        case .stopped, .proofFailed, .contentDiffersAfterWriting, .primaryChanged: return blocks
+        default: return "up to \(blocks)"
+        }
+    }
+
+    /// Whether a file system is full, or a quota is used up.
+    private var isOutOfSpace: Bool {
+        let fileError: FileError
+        switch self {
+        case .disk(_, .file(let error)), .file(let error): fileError = error
+        default: return false
+        }
+        guard case .system(_, _, _, let errno) = fileError else { return false }
+        return errno == ENOSPC || errno == EDQUOT
+    }
+}

@@ -1,0 +1,36 @@
+/// What `--help` and `--version` print.
+enum Help {
+    static let version = "0.1.0"
+
+    static let text = """
+        Usage: vhdresync [OPTION]... PRIMARY REPLICA  make REPLICA read as PRIMARY
+               vhdresync map DISK -o MAP              write a disk's digests to a file
+               vhdresync diff PRIMARY REPLICA|MAP     compare, and change nothing
+               vhdresync info DISK                    say what an image is
+        Disks are fixed or dynamic VHDX files that nothing else uses; only blocks that
+        differ are written. './info' is a file of that name.
+
+              --block-size SIZE  unit of comparison: a power of two, 4K to 16M [64K]
+              --jobs N           threads that read and hash [one per processor]
+              --compare HOW      'hash' for SHA-256, or 'bytes' [hash]
+          -n, --dry-run          count what differs, and write nothing
+              --create           make the replica if it does not exist
+              --verify           read the whole replica again afterwards
+          -o, --output MAP       where 'map' writes
+              --timeout TIME     stop after so many seconds, or a time like 30m, 1.5h
+              --json             print the result as one JSON object
+              --progress HOW     'auto', 'plain', 'json' or 'none' [auto]
+          -q, --quiet            no progress and no summary
+          -h, --help             show this
+          -V, --version          show the version
+
+        Return codes; the exit status is the code less 32767, and 0 for 0 and 4096:
+              0 done               32772 timeout             32776 not a VHDX file
+           4096 job started        32773 invalid parameter   32777 system not available
+          32768 failed             32774 in use by another   32778 out of memory
+          32769 access denied      32775 invalid state, as   32779 file not found
+          32770 not supported            sizes that differ
+          32771 status unknown
+
+        """
+}

@@ -1,0 +1,22 @@
+internal import Replication
+internal import VHDX
+
+/// `vhdresync info DISK`.
+enum InfoVerb {
+    static func run(_ invocation: Invocation) -> ReturnCode {
+        let job = ConcreteJob()
+        job.start()
+        do throws(VHDXError) {
+            let info = try ImageInfo(ofImageAt: invocation.paths[0])
+            job.complete()
+            return invocation.wantsJSON
+                ? Output.json(InfoObject(info), .completed)
+                : Output.text(InfoText.text(info), .completed)
+        } catch {
+            let code = ReturnCode(error)
+            job.fail(code, "\(error)")
+            return Output.failure(
+                code, job, "\(error)", disks: [], wantsJSON: invocation.wantsJSON)
+        }
+    }
+}

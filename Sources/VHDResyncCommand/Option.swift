@@ -1,0 +1,69 @@
+/// An option of the command line. The raw value is what `getopt_long` returns for it: the letter of
+/// its short form, or a number past all letters.
+enum Option: Int32, CaseIterable, Sendable {
+    case dryRun = 0x6E  // n
+    case output = 0x6F  // o
+    case quiet = 0x71  // q
+    case help = 0x68  // h
+    case version = 0x56  // V
+    case blockSize = 256
+    case jobs
+    case compare
+    case create
+    case verify
+    case timeout
+    case json
+    case progress
+
+    /// The long form, without its hyphens.
+    var name: String {
+        switch self {
+        case .dryRun: "dry-run"
+        case .output: "output"
+        case .quiet: "quiet"
+        case .help: "help"
+        case .version: "version"
+        case .blockSize: "block-size"
+        case .jobs: "jobs"
+        case .compare: "compare"
+        case .create: "create"
+        case .verify: "verify"
+        case .timeout: "timeout"
+        case .json: "json"
+        case .progress: "progress"
+        }
+    }
+
+    /// The letter of the short form, or nil.
+    var letter: Character? {
+        UInt8(exactly: rawValue).map { Character(UnicodeScalar($0)) }
+    }
+
+    var takesArgument: Bool {
+        switch self {
+        case .output, .blockSize, .jobs, .compare, .timeout, .progress: true
+        case .dryRun, .quiet, .help, .version, .create, .verify, .json: false
+        }
+    }
+
+    /// Whether the option means something for this verb.
+    func applies(to verb: Verb) -> Bool {
+        switch self {
+        case .help, .version, .json: true
+        case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info
+        case .compare: verb == .resync || verb == .diff
+        case .dryRun, .create, .verify: verb == .resync
+        // For diff it is refused with a sentence of its own.
+        case .output: verb == .map || verb == .diff
+        }
+    }
+
+    /// The short forms as `getopt_long` takes them. The colon in front makes it tell a missing
+    /// argument from an unknown option.
+    static var shortForms: String {
+        ":"
+            + allCases.compactMap { option in
+                option.letter.map { String($0) + (option.takesArgument ? ":" : "") }
+            }.joined()
+    }
+}

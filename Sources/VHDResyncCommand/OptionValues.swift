@@ -1,0 +1,72 @@
+internal import Resync
+
+/// The values of options, from text. Each is nil, or an error, for a text of the wrong form.
+enum OptionValues {
+    /// The longest time limit: a year. A longer one is none.
+    static let longestTimeout = Duration.seconds(366 * 24 * 3600)
+
+    /// A power of two from 4 KiB to 16 MiB: bytes, or a number with K, M or G.
+    static func blockSize(_ text: String) throws(UsageError) -> Int {
+        let range = ResyncOptions.blockSizes
+        guard let size = byteCount(text), range.contains(size), size.nonzeroBitCount == 1 else {
+            throw .invalid("the block size must be a power of two from 4K to 16M, not '\(text)'")
+        }
+        return size
+    }
+
+    static func jobs(_ text: String) throws(UsageError) -> Int {
+        let range = ResyncOptions.workerCounts
+        guard let count = digits(text), range.contains(count) else {
+            throw .invalid("the number of jobs must be 1 to \(range.upperBound), not '\(text)'")
+        }
+        return count
+    }
+
+    static func comparison(_ text: String) throws(UsageError) -> Comparison {
+        guard let comparison = Comparison(rawValue: text) else {
+            throw .invalid("disks are compared by 'hash' or 'bytes', not by '\(text)'")
+        }
+        return comparison
+    }
+
+    static func progress(_ text: String) throws(UsageError) -> ProgressChoice {
+        guard let choice = ProgressChoice(rawValue: text) else {
+            throw .invalid("progress is 'auto', 'plain', 'json' or 'none', not '\(text)'")
+        }
+        return choice
+    }
+
+    /// Seconds, or a number with s, m or h; with a fraction if need be.
+    static func timeout(_ text: String) throws(UsageError) -> Duration {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+        var number = text[...]
+        var unit = 1.0
+        if let last = number.last, let known = units[last] {
+            unit = known
+            number.removeLast()
+        }
+        // Double itself would also accept "inf", "nan" and hexadecimal digits.
+        let isPlain = number.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+        guard isPlain, let value = Double(number), value > 0,
+            value * unit <= Double(longestTimeout.components.seconds)
+        else {
+            throw .invalid("the timeout must be a time like 90, 1.5h, 30m or 10s, not '\(text)'")
+        }
+        return .seconds(value * unit)
+    }
+
+    private static func byteCount(_ text: String) -> Int? {
+        let shifts: [Character: Int] = ["k": 10, "m": 20, "g": 30]
+        guard let last = text.last, let shift = shifts[Character(last.lowercased())] else {
+            return digits(text)
+        }
+        guard let number = digits(text.dropLast()) else { return nil }
+        let (product, overflows) = number.multipliedReportingOverflow(by: 1 << shift)
+        return overflows ? nil : product
+    }
+
+    /// A decimal number without a sign.
+    private static func digits(_ text: some StringProtocol) -> Int? {
+        text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(text) : nil
+    }
+}

@@ -1,0 +1,43 @@
+internal import Resync
+
+/// One line of `--progress json`. README.md documents the fields; they keep their names.
+struct ProgressEvent: Encodable, Equatable {
+    var event = "progress"
+    var phase: String
+    var isStopping: Bool
+    var percentComplete: UInt16
+    var elapsedSeconds: Double
+    var virtualSize: UInt64
+    var bytesDone: UInt64
+    var bytesRead: UInt64
+    var bytesHashed: UInt64
+    var bytesWritten: UInt64
+    var blocksTotal: UInt64
+    var blocksSkipped: UInt64
+    var blocksCompared: UInt64
+    var blocksDiffering: UInt64
+    var bytesReadPerSecond: Nullable<UInt64>
+    var etaSeconds: Nullable<UInt64>
+
+    init(_ sample: ProgressSample, _ rates: RateEstimator) {
+        phase = "\(sample.phase)"
+        isStopping = sample.isStopping
+        percentComplete = sample.percentComplete
+        elapsedSeconds = (sample.elapsedSeconds * 1000).rounded() / 1000
+        virtualSize = sample.counts.virtualSize
+        bytesDone = sample.counts.bytesDone
+        bytesRead = sample.counts.bytesRead
+        bytesHashed = sample.counts.bytesHashed
+        bytesWritten = sample.counts.bytesWritten
+        blocksTotal = sample.counts.blocksTotal
+        blocksSkipped = sample.counts.blocksSkipped
+        blocksCompared = sample.counts.blocksCompared
+        blocksDiffering = sample.counts.blocksDiffering
+        bytesReadPerSecond = Nullable(rates.bytesReadPerSecond.flatMap(Self.rounded))
+        etaSeconds = Nullable(rates.secondsLeft.flatMap(Self.rounded))
+    }
+
+    private static func rounded(_ value: Double) -> UInt64? {
+        UInt64(exactly: value.rounded(.up))
+    }
+}

@@ -1,0 +1,108 @@
+internal import Glibc
+internal import Resync
+
+/// What the arguments ask for.
+enum Request {
+    case help
+    case version
+    case run(Invocation)
+}
+
+/// A verb with its operands and options, all checked.
+struct Invocation {
+    var verb: Verb
+    /// As many paths as the verb takes.
+    var paths: [String]
+    /// Where `map` writes; empty for every other verb.
+    var output = ""
+    var options: ResyncOptions
+    var timeout: Duration?
+    var wantsJSON = false
+    var progress = ProgressChoice.auto
+    var isQuiet = false
+}
+
+extension Request {
+    /// - Throws: ``UsageError`` with the first thing that is wrong.
+    init(_ arguments: CommandLineArguments) throws(UsageError) {
+        if let error = arguments.error { throw error }
+        if arguments.contains(.help) {
+            self = .help
+        } else if arguments.contains(.version) {
+            self = .version
+        } else {
+            self = .run(try Invocation(arguments))
+        }
+    }
+}
+
+extension Invocation {
+    init(_ arguments: CommandLineArguments) throws(UsageError) {
+        var operands = arguments.operands[...]
+        verb = .resync
+        if let word = operands.first {
+            guard !Verb.plannedWords.contains(word) else {
+                throw .notSupported(
+                    "'\(word)' is not supported yet; './\(word)' is a file of that name")
+            }
+            if let named = Verb(word: word) {
+                verb = named
+                operands.removeFirst()
+            }
+        }
+        options = ResyncOptions(workerCount: Self.processorCount)
+        paths = []
+        for occurrence in arguments.occurrences {
+            try set(occurrence.option, occurrence.argument ?? "")
+        }
+        try checkCombination()
+        for operand in operands { paths.append(try Operand.localPath(operand)) }
+        guard paths.count >= verb.operandCount else {
+            let what = paths.isEmpty ? "no disk is named" : "a second disk is missing"
+            throw .invalid("\(what): \(verb.usage); 'vhdresync --help' says more")
+        }
+        guard paths.count == verb.operandCount else {
+            throw .invalid("one name too many, '\(paths[verb.operandCount])': \(verb.usage)")
+        }
+        guard verb != .map || !output.isEmpty else {
+            throw .invalid("'map' needs a file to write to: \(verb.usage)")
+        }
+    }
+
+    private mutating func set(_ option: Option, _ argument: String) throws(UsageError) {
+        guard option.applies(to: verb) else {
+            throw .invalid("the option '--\(option.name)' means nothing to \(verb.name)")
+        }
+        switch option {
+        case .help, .version: break
+        case .dryRun: options.isDryRun = true
+        case .create: options.createsReplica = true
+        case .verify: options.verifiesWholeReplica = true
+        case .json: wantsJSON = true
+        case .quiet: isQuiet = true
+        case .blockSize: options.blockSize = try OptionValues.blockSize(argument)
+        case .jobs: options.workerCount = try OptionValues.jobs(argument)
+        case .compare: options.comparison = try OptionValues.comparison(argument)
+        case .timeout: timeout = try OptionValues.timeout(argument)
+        case .progress: progress = try OptionValues.progress(argument)
+        case .output:
+            guard verb != .diff else {
+                throw .notSupported("'diff' cannot write a delta yet")
+            }
+            output = try Operand.localPath(argument)
+        }
+    }
+
+    private func checkCombination() throws(UsageError) {
+        guard !(options.isDryRun && options.verifiesWholeReplica) else {
+            throw .invalid("a dry run writes nothing, so '--verify' means nothing to it")
+        }
+    }
+
+    /// How many processors are online, within the number of jobs that is allowed.
+    static var processorCount: Int {
+        let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        let range = ResyncOptions.workerCounts
+        return min(max(count, range.lowerBound), range.upperBound)
+    }
+}

@@ -1,0 +1,71 @@
+internal import Replication
+internal import Resync
+
+/// What `--json` prints, from every verb but a successful `info`. README.md documents the fields;
+/// they keep their names, and all are always there.
+struct ResultObject: Encodable, Equatable {
+    struct Job: Encodable, Equatable {
+        var instanceID: String
+        var jobState: UInt16
+        var percentComplete: UInt16
+        var elapsedSeconds: Double
+        var errorCode: UInt16
+        var errorDescription: Nullable<String>
+
+        init(_ properties: ConcreteJob.Properties) {
+            instanceID = properties.instanceID
+            jobState = properties.jobState.rawValue
+            percentComplete = properties.percentComplete
+            elapsedSeconds = properties.elapsedTime.roundedSeconds
+            errorCode = properties.errorCode
+            errorDescription = Nullable(properties.errorDescription)
+        }
+    }
+
+    struct Disk: Encodable, Equatable {
+        var primary: String
+        var replica: Nullable<String>
+        var virtualSize: UInt64
+        var blockSize: Int
+        var blocksTotal: UInt64
+        var blocksSkipped: UInt64
+        var blocksCompared: UInt64
+        var blocksDiffering: UInt64
+        var bytesRead: UInt64
+        var bytesHashed: UInt64
+        /// What crossed a connection, and in one process nothing does.
+        var bytesSent: UInt64 = 0
+        var bytesReceived: UInt64 = 0
+        var bytesWritten: UInt64
+        var rootDigest: Nullable<String>
+        var verified: Bool
+
+        init(_ report: DiskReport) {
+            primary = report.primary
+            replica = Nullable(report.replica)
+            virtualSize = report.counts.virtualSize
+            blockSize = report.blockSize
+            blocksTotal = report.counts.blocksTotal
+            blocksSkipped = report.counts.blocksSkipped
+            blocksCompared = report.counts.blocksCompared
+            blocksDiffering = report.counts.blocksDiffering
+            bytesRead = report.counts.bytesRead
+            bytesHashed = report.counts.bytesHashed
+            bytesWritten = report.counts.bytesWritten
+            rootDigest = Nullable(report.rootDigest.map { "\($0)" })
+            verified = report.isVerified
+        }
+    }
+
+    var returnValue: UInt32
+    var returnName: String
+    var job: Job
+    var disks: [Disk]
+
+    init(_ code: ReturnCode, _ job: ConcreteJob, disks: [DiskReport]) {
+        returnValue = code.rawValue
+        returnName = code.name
+        self.job = Job(job.properties)
+        self.disks = disks.map(Disk.init)
+    }
+}

@@ -1,0 +1,37 @@
+internal import Replication
+
+/// The program as a library.
+public enum VHDResync {
+    /// Does what the arguments ask for. It belongs to a process of its own: it handles the signals
+    /// that ask the process to end, and writes to standard output and standard error.
+    ///
+    /// - Parameter arguments: as `main` was given them, the program's name first.
+    /// - Returns: the exit status.
+    public static func run(arguments: [String]) -> Int32 {
+        StopSignals.ignoreBrokenPipes()
+        let arguments = CommandLineArguments(parsing: arguments)
+        do throws(UsageError) {
+            return run(try Request(arguments)).exitStatus
+        } catch {
+            let job = ConcreteJob()
+            job.fail(error.code, error.sentence)
+            let wantsJSON = arguments.contains(.json)
+            return Output.failure(error.code, job, error.sentence, disks: [], wantsJSON: wantsJSON)
+                .exitStatus
+        }
+    }
+
+    private static func run(_ request: Request) -> ReturnCode {
+        switch request {
+        case .help: return Output.text(Help.text, .completed)
+        case .version: return Output.text("vhdresync \(Help.version)\n", .completed)
+        case .run(let invocation):
+            switch invocation.verb {
+            case .resync: return ResyncVerb.run(invocation)
+            case .map: return MapVerb.run(invocation)
+            case .diff: return DiffVerb.run(invocation)
+            case .info: return InfoVerb.run(invocation)
+            }
+        }
+    }
+}

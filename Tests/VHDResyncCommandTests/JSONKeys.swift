@@ -1,0 +1,40 @@
+import Foundation
+import Testing
+
+/// The keys of the JSON that the program prints: its contract, which README.md documents.
+enum JSONKeys {
+    static let result: Set<String> = ["returnValue", "returnName", "job", "disks"]
+    static let job: Set<String> = [
+        "instanceID", "jobState", "percentComplete", "elapsedSeconds", "errorCode",
+        "errorDescription",
+    ]
+    static let disk: Set<String> = [
+        "primary", "replica", "virtualSize", "blockSize", "blocksTotal", "blocksSkipped",
+        "blocksCompared", "blocksDiffering", "bytesRead", "bytesHashed", "bytesSent",
+        "bytesReceived", "bytesWritten", "rootDigest", "verified",
+    ]
+    static let progressEvent: Set<String> = [
+        "event", "phase", "isStopping", "percentComplete", "elapsedSeconds", "virtualSize",
+        "bytesDone", "bytesRead", "bytesHashed", "bytesWritten", "blocksTotal", "blocksSkipped",
+        "blocksCompared", "blocksDiffering", "bytesReadPerSecond", "etaSeconds",
+    ]
+    static let info: Set<String> = ["returnValue", "returnName", "image"]
+    static let image: Set<String> = [
+        "path", "kind", "virtualSize", "fileSize", "payloadBlockSize", "logicalSectorSize",
+        "physicalSectorSize", "creator", "virtualDiskID", "fileWriteGUID", "dataWriteGUID",
+        "headerSequenceNumber", "logIsDirty", "blockStates",
+    ]
+    static let blockStates: Set<String> = [
+        "notPresent", "undefined", "zero", "unmapped", "fullyPresent", "partiallyPresent",
+    ]
+
+    /// A JSON object.
+    static func object(_ text: String) throws -> [String: Any] {
+        let value = try JSONSerialization.jsonObject(with: Data(text.utf8))
+        return try #require(value as? [String: Any])
+    }
+
+    static func keys(of text: String) throws -> Set<String> {
+        Set(try object(text).keys)
+    }
+}

@@ -1,0 +1,109 @@
+import Dispatch
+import Foundation
+import TestSupport
+
+/// The built `vhdresync`, run as a process of its own.
+enum Program {
+    /// How a run ended and what it wrote.
+    struct Ending {
+        /// The exit status, or the number of the signal that ended it.
+        var status: Int32
+        var wasKilled: Bool
+        var output: String
+        var error: String
+    }
+
+    struct NotBuilt: Error {
+        var lookedBeside: [String]
+    }
+
+    /// The program did not end, and was killed.
+    struct TimedOut: Error {
+        var arguments: [String]
+        var error: String
+    }
+
+    /// The executable, which lies beside the test bundle.
+    static func path() throws -> URL {
+        // On Linux the bundle is a program itself.
+        let arguments = ProcessInfo.processInfo.arguments.map { URL(filePath: $0) }
+        let candidates = arguments + [Bundle.main.executableURL].compactMap(\.self)
+        for candidate in candidates {
+            let program = candidate.deletingLastPathComponent().appending(path: "vhdresync")
+            if FileManager.default.isExecutableFile(atPath: program.path) { return program }
+        }
+        throw NotBuilt(lookedBeside: candidates.map(\.path))
+    }
+
+    /// Runs it to its end. The arguments are without the program's name, the environment is added
+    /// to the one of this process, and an output of its own is not in the ending.
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
+        output: FileHandle? = nil
+    ) throws -> Ending {
+        let running = try Running(
+            arguments, environment: environment, directory: directory, output: output)
+        return try running.wait()
+    }
+
+    /// A run that has not ended: a test may send it signals.
+    ///
+    /// Its output goes to files, so that it never waits for a reader.
+    final class Running {
+        private let process = Process()
+        private let ended = DispatchSemaphore(value: 0)
+        private let files: TemporaryFolder
+
+        init(
+            _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
+            output: FileHandle? = nil
+        ) throws {
+            files = try TemporaryFolder()
+            process.executableURL = try Program.path()
+            process.arguments = arguments
+            process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+            if let directory { process.currentDirectoryURL = URL(filePath: directory) }
+            process.standardInput = FileHandle.nullDevice
+            let file = try Self.newFile(files.file("output"))
+            process.standardOutput = output ?? file
+            process.standardError = try Self.newFile(files.file("error"))
+            let ended = ended
+            process.terminationHandler = { _ in ended.signal() }
+            try process.run()
+        }
+
+        /// Sends a signal.
+        func send(_ signal: Int32) {
+            kill(process.processIdentifier, signal)
+        }
+
+        /// What has been written to standard error so far.
+        func errorSoFar() throws -> String {
+            try text("error")
+        }
+
+        /// Waits for the end. To be called once.
+        ///
+        /// - Throws: ``TimedOut`` after so many seconds; or an error of a file.
+        func wait(timeoutSeconds: Int = 120) throws -> Ending {
+            if ended.wait(timeout: .now() + .seconds(timeoutSeconds)) == .timedOut {
+                send(SIGKILL)
+                ended.wait()
+                throw TimedOut(arguments: process.arguments ?? [], error: try text("error"))
+            }
+            return Ending(
+                status: process.terminationStatus,
+                wasKilled: process.terminationReason == .uncaughtSignal,
+                output: try text("output"), error: try text("error"))
+        }
+
+        private func text(_ name: String) throws -> String {
+            String(decoding: try Data(contentsOf: URL(filePath: files.file(name))), as: UTF8.self)
+        }
+
+        private static func newFile(_ path: String) throws -> FileHandle {
+            try Data().write(to: URL(filePath: path))
+            return try FileHandle(forWritingTo: URL(filePath: path))
+        }
+    }
+}

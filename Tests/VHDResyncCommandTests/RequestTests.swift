@@ -1,0 +1,187 @@
+import Replication
+import Resync
+import Testing
+
+@testable import VHDResyncCommand
+
+@Suite struct RequestTests {
+    private func request(_ words: String) throws(UsageError) -> Request {
+        let arguments = ["vhdresync"] + words.split(separator: " ").map(String.init)
+        return try Request(CommandLineArguments(parsing: arguments))
+    }
+
+    private func invocation(_ words: String) throws -> Invocation {
+        guard case .run(let invocation) = try request(words) else {
+            throw UsageError.invalid("not a run: \(words)")
+        }
+        return invocation
+    }
+
+    @Test func findsVerbAndPaths() throws {
+        let cases: [(String, Verb, [String])] = [
+            ("a b", .resync, ["a", "b"]),
+            ("./info b", .resync, ["./info", "b"]),
+            ("a info", .resync, ["a", "info"]),
+            ("a diff", .resync, ["a", "diff"]),
+            ("diff a b", .diff, ["a", "b"]),
+            ("diff diff diff", .diff, ["diff", "diff"]),
+            ("--json diff a b", .diff, ["a", "b"]),
+            ("info a", .info, ["a"]),
+            ("info info", .info, ["info"]),
+            ("map a -o m", .map, ["a"]),
+            ("map -o m a", .map, ["a"]),
+            ("-om map a", .map, ["a"]),
+            ("map a --output=m", .map, ["a"]),
+            ("-- -a --b", .resync, ["-a", "--b"]),
+            ("a -- -b", .resync, ["a", "-b"]),
+            ("/x:y/a ./c:d", .resync, ["/x:y/a", "./c:d"]),
+            ("dir/c:d b", .resync, ["dir/c:d", "b"]),
+            ("a ./apply", .resync, ["a", "./apply"]),
+        ]
+        for (words, verb, paths) in cases {
+            let invocation = try invocation(words)
+            #expect(invocation.verb == verb, "\(words)")
+            #expect(invocation.paths == paths, "\(words)")
+        }
+        #expect(try invocation("map a -o dir/m:1").output == "dir/m:1")
+    }
+
+    @Test func defaultsAreTheDocumentedOnes() throws {
+        let invocation = try invocation("a b")
+        #expect(invocation.options.blockSize == 65536)
+        #expect(invocation.options.workerCount == Invocation.processorCount)
+        #expect(invocation.options.comparison == .hash)
+        #expect(!invocation.options.isDryRun)
+        #expect(!invocation.options.createsReplica)
+        #expect(!invocation.options.verifiesWholeReplica)
+        #expect(invocation.timeout == nil)
+        #expect(!invocation.wantsJSON)
+        #expect(invocation.progress == .auto)
+        #expect(!invocation.isQuiet)
+    }
+
+    @Test func optionsMayStandAnywhereAndBeAbbreviated() throws {
+        let words = "--block-size 1M a --jobs=3 --comp bytes b --cre --verify --timeout 1.5m --json"
+        let invocation = try invocation(words + " --progress json -q")
+        #expect(invocation.paths == ["a", "b"])
+        #expect(invocation.options.blockSize == 1 << 20)
+        #expect(invocation.options.workerCount == 3)
+        #expect(invocation.options.comparison == .bytes)
+        #expect(invocation.options.createsReplica)
+        #expect(invocation.options.verifiesWholeReplica)
+        #expect(invocation.timeout == .seconds(90))
+        #expect(invocation.wantsJSON)
+        #expect(invocation.progress == .json)
+        #expect(invocation.isQuiet)
+        #expect(try self.invocation("-nq a b").options.isDryRun)
+        #expect(try self.invocation("a b --jobs 2 --jobs 5").options.workerCount == 5)
+    }
+
+    @Test func helpAndVersionNeedNothingElse() throws {
+        for words in ["--help", "-h", "map -h", "a b c d --help", "apply --help", "-V --help"] {
+            guard case .help = try request(words) else {
+                Issue.record("\(words)")
+                continue
+            }
+        }
+        for words in ["--version", "-V", "info -V"] {
+            guard case .version = try request(words) else {
+                Issue.record("\(words)")
+                continue
+            }
+        }
+    }
+
+    @Test func refusesWhatMakesNoSense() {
+        let words = [
+            "", "a", "a b c", "map", "map a", "map a b -o m", "diff a", "diff a b c", "info",
+            "info a b",
+            // Unknown, ambiguous, without an argument or with one too many.
+            "a b --bogus", "a b -x", "a b -nx", "-xn a b", "a b --ver", "a b --json=1",
+            "a b --jobs", "map a -o", "map a --output",
+            // Values.
+            "a b --jobs 0", "a b --block-size 5000", "a b --compare crc", "a b --progress bar",
+            "a b --timeout never",
+            // Options of other verbs, and of no dry run.
+            "info a --quiet", "info a --progress none", "info a --timeout 1", "info a --jobs 1",
+            "info a --block-size 4K", "map a -o m --compare hash", "map a -o m --dry-run",
+            "map a -o m --create", "map a -o m --verify", "diff a b --dry-run", "diff a b --create",
+            "diff a b --verify", "a b -o m", "info a -o m", "-n --verify a b",
+        ]
+        for words in words {
+            let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
+            #expect(error?.code == .invalidParameter, "\(words)")
+            #expect(error?.sentence.isEmpty == false, "\(words)")
+        }
+        let arguments = CommandLineArguments(parsing: ["vhdresync", "a", ""])
+        #expect(throws: UsageError.invalid("the name of a file is empty")) {
+            try Request(arguments)
+        }
+    }
+
+    @Test func refusesWhatIsPlanned() {
+        let words = [
+            "apply d b", "recover b", "check a", "agent --json", "service", "host:/b a", "a host:b",
+            "a user@host:b", "a vhdresync://host:7443/b", "diff a host:b", "info host:a",
+            "map host:a -o m", "map a -o host:m", "diff a b -o d",
+        ]
+        for words in words {
+            let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
+            #expect(error?.code == .notSupported, "\(words)")
+        }
+    }
+
+    @Test func namesWhatIsAtFault() {
+        let cases = [
+            ("a --bogus b", "unknown option '--bogus'"),
+            ("a --bogus=7 b", "unknown option '--bogus'"),
+            ("a -x b", "unknown option '-x'"),
+            ("a -nxq b", "unknown option '-x'"),
+            ("a -nx b", "unknown option '-x'"),
+            ("a b --ver", "the option '--ver' is ambiguous: --verify or --version"),
+            ("a b --json=1", "the option '--json' takes no argument"),
+            ("a b --timeout", "the option '--timeout' needs an argument"),
+            ("map a -o", "the option '-o' needs an argument"),
+            ("a b c", "one name too many, 'c': vhdresync PRIMARY REPLICA"),
+            ("info a -n", "the option '--dry-run' means nothing to 'info'"),
+            (
+                "a h:b",
+                "'h:b' names a disk on another machine, which is not supported yet; "
+                    + "'./h:b' is a file here"
+            ),
+        ]
+        for (words, sentence) in cases {
+            let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
+            #expect(error?.sentence == sentence, "\(words)")
+        }
+    }
+
+    @Test func everyOptionIsFoundByItsNames() {
+        for option in Option.allCases {
+            let value = option.takesArgument ? ["value"] : []
+            let expected = CommandLineArguments.Occurrence(option: option, argument: value.first)
+            var spellings = ["--\(option.name)"]
+            if let letter = option.letter { spellings.append("-\(letter)") }
+            for spelling in spellings {
+                let arguments = CommandLineArguments(parsing: ["vhdresync", spelling] + value)
+                #expect(arguments.occurrences == [expected], "\(spelling)")
+                #expect(arguments.operands.isEmpty)
+                #expect(arguments.error == nil)
+            }
+        }
+    }
+
+    @Test func manyParseAtOnce() async {
+        await withTaskGroup { group in
+            for index in 0..<50 {
+                group.addTask {
+                    let text = "\(index)"
+                    let parsed = CommandLineArguments(
+                        parsing: ["vhdresync", text, "--jobs", text, "x", "-n"])
+                    #expect(parsed.operands == [text, "x"])
+                    #expect(parsed.occurrences.first?.argument == text)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import Foundation
+import Replication
+import Storage
+import Testing
+
+@testable import Resync
+@testable import VHDResyncCommand
+@testable import VHDX
+
+@Suite struct ResultObjectTests {
+    private var report: DiskReport {
+        var report = DiskReport(primary: "/p/a.vhdx", replica: "b.vhdx", blockSize: 65536)
+        report.counts.virtualSize = 64 << 40
+        report.counts.blocksTotal = 1 << 30
+        report.counts.blocksSkipped = 1
+        report.counts.blocksCompared = 2
+        report.counts.blocksDiffering = 3
+        report.counts.bytesRead = 4
+        report.counts.bytesHashed = 5
+        report.counts.bytesWritten = 6
+        let bytes = (0..<32).map(UInt8.init)
+        report.rootDigest = BlockDigest(decoding: bytes.rawSpan, at: 0)
+        report.isVerified = true
+        return report
+    }
+
+    @Test func hasExactlyTheDocumentedKeys() throws {
+        let job = ConcreteJob()
+        job.start()
+        job.complete()
+        for disk in [report, DiskReport(primary: "a", replica: nil, blockSize: 4096)] {
+            let text = JSONText.object(ResultObject(.completed, job, disks: [disk]))
+            let object = try JSONKeys.object(text)
+            #expect(Set(object.keys) == JSONKeys.result)
+            let job = try #require(object["job"] as? [String: Any])
+            #expect(Set(job.keys) == JSONKeys.job)
+            let disks = try #require(object["disks"] as? [[String: Any]])
+            #expect(disks.map { Set($0.keys) } == [JSONKeys.disk])
+        }
+    }
+
+    @Test func carriesTheReport() throws {
+        let job = ConcreteJob()
+        job.start()
+        job.complete()
+        let text = JSONText.object(ResultObject(.completed, job, disks: [report]))
+        let object = try JSONKeys.object(text)
+        #expect(object["returnValue"] as? Int == 0)
+        #expect(object["returnName"] as? String == "Completed with No Error")
+        let jobObject = try #require(object["job"] as? [String: Any])
+        #expect(jobObject["instanceID"] as? String == job.properties.instanceID)
+        #expect(jobObject["jobState"] as? Int == 7)
+        #expect(jobObject["percentComplete"] as? Int == 100)
+        #expect(jobObject["errorDescription"] is NSNull)
+        let disk = try #require((object["disks"] as? [[String: Any]])?.first)
+        #expect(disk["primary"] as? String == "/p/a.vhdx")
+        #expect(disk["replica"] as? String == "b.vhdx")
+        #expect(disk["virtualSize"] as? Int == 64 << 40)
+        let numbers = [
+            "blocksSkipped", "blocksCompared", "blocksDiffering", "bytesRead", "bytesHashed",
+            "bytesWritten", "bytesSent", "bytesReceived",
+        ].map { disk[$0] as? Int }
+        #expect(numbers == [1, 2, 3, 4, 5, 6, 0, 0])
+        let digest = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        #expect(disk["rootDigest"] as? String == digest)
+        #expect(disk["verified"] as? Bool == true)
+        #expect(text.contains("\"/p/a.vhdx\""))
+    }
+
+    @Test func unknownValuesAreNull() throws {
+        let job = ConcreteJob()
+        job.fail(.fileNotFound, "no such file")
+        let disk = DiskReport(primary: "a", replica: nil, blockSize: 4096)
+        let object = try JSONKeys.object(
+            JSONText.object(ResultObject(.fileNotFound, job, disks: [disk])))
+        #expect(object["returnValue"] as? Int == 32779)
+        let jobObject = try #require(object["job"] as? [String: Any])
+        #expect(jobObject["jobState"] as? Int == 10)
+        #expect(jobObject["errorCode"] as? Int == 32779)
+        #expect(jobObject["errorDescription"] as? String == "no such file")
+        let first = try #require((object["disks"] as? [[String: Any]])?.first)
+        #expect(first["replica"] is NSNull)
+        #expect(first["rootDigest"] is NSNull)
+        #expect(first["verified"] as? Bool == false)
+    }
+}
+
+@Suite struct InfoTests {
+    private var info: ImageInfo {
+        ImageInfo(
+            path: "/a.vhdx", creator: "QEMU v7.2", kind: .dynamic, virtualSize: 4 << 30,
+            fileSize: 5 << 20, payloadBlockSize: 8 << 20, logicalSectorSize: 512,
+            physicalSectorSize: 4096, virtualDiskID: .zero, fileWriteGUID: .zero,
+            dataWriteGUID: .zero, headerSequenceNumber: 7, logIsDirty: true,
+            blockStates: ImageInfo.BlockStates(notPresent: 500, zero: 2, fullyPresent: 10))
+    }
+
+    @Test func textHasTwoColumns() {
+        let text = InfoText.text(info)
+        let lines = text.split(separator: "\n").map(String.init)
+        #expect(lines.first == "file:                   /a.vhdx")
+        #expect(lines.contains("virtual size:           4.0 GiB (4294967296 bytes)"))
+        #expect(lines.contains("log:                    to be replayed by the next writer"))
+        #expect(lines.last == "payload blocks:         10 present, 500 not present, 2 zero")
+        #expect(text.hasSuffix("\n"))
+    }
+
+    @Test func objectHasExactlyTheDocumentedKeys() throws {
+        let object = try JSONKeys.object(JSONText.object(InfoObject(info)))
+        #expect(Set(object.keys) == JSONKeys.info)
+        let image = try #require(object["image"] as? [String: Any])
+        #expect(Set(image.keys) == JSONKeys.image)
+        #expect(image["kind"] as? String == "dynamic")
+        #expect(image["logIsDirty"] as? Bool == true)
+        let states = try #require(image["blockStates"] as? [String: Any])
+        #expect(Set(states.keys) == JSONKeys.blockStates)
+        #expect(states["notPresent"] as? Int == 500)
+    }
+}
