@@ -19,6 +19,11 @@ package struct ImageBuilder: Sendable {
         package var version: UInt16 = 1
         package var logLength: UInt32 = 1 << 20
         package var logOffset: UInt64 = 1 << 20
+
+        /// A header without a log to replay.
+        package init(sequenceNumber: UInt64) {
+            self.sequenceNumber = sequenceNumber
+        }
     }
 
     /// An entry of the region table, [MS-VHDX] 2.2.3.2.
@@ -242,7 +247,7 @@ extension ImageBuilder {
         }
     }
 
-    static func encode(_ header: Header) -> [UInt8] {
+    package static func encode(_ header: Header) -> [UInt8] {
         var bytes = Array("head".utf8) + [0, 0, 0, 0]
         bytes += Self.bytes(header.sequenceNumber)
         bytes += Self.bytes(ofGUID: header.fileWriteGUID)
@@ -254,7 +259,7 @@ extension ImageBuilder {
         return withChecksum(bytes)
     }
 
-    static func encode(_ regions: [Region]) -> [UInt8] {
+    package static func encode(_ regions: [Region]) -> [UInt8] {
         var bytes = Array("regi".utf8) + [0, 0, 0, 0]
         bytes += Self.bytes(UInt32(truncatingIfNeeded: regions.count)) + [0, 0, 0, 0]
         for region in regions {
@@ -289,7 +294,7 @@ extension ImageBuilder {
         return value ^ 0xFFFF_FFFF
     }
 
-    static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
+    package static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
         stride(from: 0, to: value.bitWidth, by: 8).map { UInt8(truncatingIfNeeded: value >> $0) }
     }
 

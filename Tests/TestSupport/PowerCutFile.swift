@@ -146,8 +146,12 @@ extension PowerCutFile {
     /// Between two flushes at most `limit` combinations of whole changes are looked at. Where there
     /// are more: each prefix, each change missing alone, each alone, and a random rest. Half as
     /// many again are looked at with torn writes. What is random repeats itself with the seed.
+    ///
+    /// In the range `garbling`, a sector of a torn write may also hold garbage, as a device leaves
+    /// it that loses power while it writes.
     package func forEachCrashState(
-        seed: UInt64, limit: Int = 64, _ body: (CrashState) throws -> Void
+        seed: UInt64, limit: Int = 64, garbling: Range<UInt64> = 0..<0,
+        _ body: (CrashState) throws -> Void
     ) rethrows {
         let steps = state.withLock { $0.steps }
         var durable = initial
@@ -165,7 +169,7 @@ extension PowerCutFile {
             for (index, outcome) in outcomes.enumerated() {
                 var content = durable
                 for (step, fate) in zip(changes, outcome) {
-                    content.apply(step, fate)
+                    content.apply(step, fate, garbling)
                 }
                 try body(
                     CrashState(
@@ -215,14 +219,16 @@ extension PowerCutFile {
         guard !tearable.isEmpty else { return outcomes }
         for turn in 0..<max(limit / 2, min(tearable.count, limit)) {
             let torn = tearable[turn % tearable.count]
-            let others = Int.random(in: 0..<3, using: &generator)
+            // Of the others: those before are there; all; any; or parts of all.
+            let others = Int.random(in: 0..<4, using: &generator)
             outcomes.append(
                 (0..<count).map { index in
                     if index == torn { return .torn(seed: generator.next()) }
-                    switch others {
-                    case 0: return index < torn ? .whole : .lost
-                    case 1: return .whole
-                    default: return Bool.random(using: &generator) ? .whole : .lost
+                    switch (others, Int.random(in: 0..<3, using: &generator)) {
+                    case (0, _): return index < torn ? .whole : .lost
+                    case (1, _), (2, 0): return .whole
+                    case (3, _): return .torn(seed: generator.next())
+                    default: return .lost
                     }
                 })
         }
@@ -289,20 +295,30 @@ extension SparseBytes {
         }
     }
 
-    fileprivate mutating func apply(_ step: PowerCutFile.Step, _ fate: PowerCutFile.Fate) {
+    fileprivate mutating func apply(
+        _ step: PowerCutFile.Step, _ fate: PowerCutFile.Fate, _ garbling: Range<UInt64>
+    ) {
         switch fate {
         case .lost: break
         case .whole: apply(step)
         case .torn(let seed):
             var generator = SeededGenerator(seed: seed)
-            for piece in step.pieces where Bool.random(using: &generator) {
-                if case .write(let bytes, let offset) = step {
+            let isMostlyGarbage = Bool.random(using: &generator)
+            for piece in step.pieces where isMostlyGarbage || Bool.random(using: &generator) {
+                if isMostlyGarbage, piece.clamped(to: garbling) == piece {
+                    let garbage = generator.bytes(count: Int(piece.byteCount))
+                    write(garbage.rawSpan, at: piece.lowerBound)
+                } else if isMostlyGarbage, Bool.random(using: &generator) {
+                    continue
+                } else if case .write(let bytes, let offset) = step {
                     let part = Int(piece.lowerBound - offset)..<Int(piece.upperBound - offset)
                     write(bytes.rawSpan.extracting(part), at: piece.lowerBound)
                 } else {
                     clear(piece)
                 }
             }
+            // What has no parts is there or not.
+            if step.pieces.isEmpty, Bool.random(using: &generator) { apply(step) }
         }
     }
 }

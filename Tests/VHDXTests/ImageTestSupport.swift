@@ -1,0 +1,94 @@
+import Glibc
+import Storage
+import TestSupport
+import Testing
+
+@testable import VHDX
+
+/// The name of every image in memory.
+let path = "/memory/disk.vhdx"
+
+/// What stops a reader and a writer from opening the image; nil where nothing does.
+///
+/// Both must say the same, and an image that is refused must not change.
+func refusal(
+    of file: MemoryFile, sourceLocation: SourceLocation = #_sourceLocation
+) -> VHDXError? {
+    let before = file.content
+    let readerError = readingRefusal(of: file)
+    #expect(file.content == before, "the reader wrote", sourceLocation: sourceLocation)
+    do {
+        _ = try ImageWriter(file).geometry
+        #expect(readerError == nil, "only the reader refuses", sourceLocation: sourceLocation)
+    } catch {
+        #expect(readerError == error, sourceLocation: sourceLocation)
+        #expect(file.content == before, "the writer wrote", sourceLocation: sourceLocation)
+    }
+    return readerError
+}
+
+/// What stops a reader from opening the image; nil where nothing does.
+func readingRefusal(of file: MemoryFile) -> VHDXError? {
+    do throws(VHDXError) {
+        _ = try ImageReader(file).geometry
+        return nil
+    } catch {
+        return error
+    }
+}
+
+extension ImageReader where File: ~Copyable {
+    /// Content of the disk.
+    func bytes(at offset: UInt64, count: Int) throws(VHDXError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0xEE, count: count)
+        try bytes.withMutableRawSpan { (span) throws(VHDXError) in
+            try read(into: &span, at: offset)
+        }
+        return bytes
+    }
+}
+
+extension ImageWriter where File: ~Copyable {
+    /// Content of the disk.
+    func bytes(at offset: UInt64, count: Int) throws(VHDXError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0xEE, count: count)
+        try bytes.withMutableRawSpan { (span) throws(VHDXError) in
+            try read(into: &span, at: offset)
+        }
+        return bytes
+    }
+
+    /// Writes the same byte many times.
+    func fill(_ value: UInt8, count: Int, at offset: UInt64) throws(VHDXError) {
+        let bytes = [UInt8](repeating: value, count: count)
+        try write(bytes.rawSpan, at: offset)
+    }
+}
+
+/// Content of the disk in an image.
+func content(of file: MemoryFile, at offset: UInt64, count: Int) throws(VHDXError) -> [UInt8] {
+    try ImageReader(file).bytes(at: offset, count: count)
+}
+
+/// The description of an image.
+func info(of file: MemoryFile) throws(VHDXError) -> ImageInfo {
+    try ImageReader(file).info
+}
+
+extension Array<UInt8> {
+    /// So many bytes of one value.
+    init(_ value: UInt8, _ count: Int) {
+        self.init(repeating: value, count: count)
+    }
+
+    /// Whether every byte is this one; fast also in a debug build.
+    func consists(of value: UInt8) -> Bool {
+        guard count > 1 else { return allSatisfy { $0 == value } }
+        guard self[0] == value else { return false }
+        // Safe: each byte is compared with the next; both ranges lie in the buffer.
+        return unsafe withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return true }
+            return unsafe memcmp(start, start + 1, bytes.count - 1) == 0
+        }
+    }
+}
