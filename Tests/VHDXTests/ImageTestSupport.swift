@@ -81,6 +81,20 @@ extension Array<UInt8> {
         self.init(repeating: value, count: count)
     }
 
+    /// Whether the bytes are the same; fast also in a debug build.
+    func isSame(as other: [UInt8]) -> Bool {
+        guard count == other.count else { return false }
+        // Safe: both buffers have that many bytes.
+        return unsafe withUnsafeBytes { first in
+            unsafe other.withUnsafeBytes { second in
+                guard let start = first.baseAddress, let otherStart = second.baseAddress else {
+                    return true
+                }
+                return unsafe memcmp(start, otherStart, first.count) == 0
+            }
+        }
+    }
+
     /// Whether every byte is this one; fast also in a debug build.
     func consists(of value: UInt8) -> Bool {
         guard count > 1 else { return allSatisfy { $0 == value } }

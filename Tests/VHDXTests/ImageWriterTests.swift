@@ -347,9 +347,10 @@ struct ImageWriterTests {
                     try writer.commit()
                 }
             }
-            #expect(try writer.bytes(at: 0, count: size) == model, "seed \(seed)")
+            #expect(try writer.bytes(at: 0, count: size).isSame(as: model), "seed \(seed)")
             try writer.close()
-            #expect(try content(of: file, at: 0, count: size) == model, "seed \(seed)")
+            let bytes = try content(of: file, at: 0, count: size)
+            #expect(bytes.isSame(as: model), "seed \(seed)")
         }
     }
 }
