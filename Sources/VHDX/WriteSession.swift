@@ -134,10 +134,14 @@ struct WriteSession: Sendable {
         var writer = LogWriter(
             region: LogRegion(fileOffset: current.logOffset, length: current.logLength))
         try append([], to: &writer, in: file)
+        // A call that fails may have put the log's name into a header: then the entry counts, and
+        // the file must keep the size that it names.
+        needsReplay = true
         try header.replace(in: file.base) {
             $0.logGUID = writer.logGUID
             $0.logVersion = 0
         }
+        needsReplay = false
         return writer
     }
 
