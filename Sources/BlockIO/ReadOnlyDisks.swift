@@ -2,7 +2,7 @@ internal import Storage
 public import VHDX
 
 /// A disk of zeros: what a disk that does not exist yet would read as.
-public struct ZeroDisk: BlockTarget {
+public struct ZeroDisk: BlockSource {
     public let virtualSize: UInt64
 
     public init(virtualSize: UInt64) {
@@ -16,18 +16,6 @@ public struct ZeroDisk: BlockTarget {
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) {
         buffer.clear()
     }
-
-    public func write(_ bytes: RawSpan, at offset: UInt64) {
-        preconditionFailure("a comparison does not write")
-    }
-
-    public func writeZeros(_ range: Range<UInt64>) {
-        preconditionFailure("a comparison does not write")
-    }
-
-    public func commitIfBatchIsFull() {}
-
-    public func commit() {}
 }
 
 /// A disk in the place of a target that must not be written to.

@@ -77,6 +77,15 @@ struct ComparisonEngine: Sendable {
         return Roots(primary: primaryTree.root(), replica: replicaTree.root())
     }
 
+    /// Runs the pass on one disk alone: against a disk of zeros.
+    func run(
+        alone primary: borrowing some BlockSource & ~Copyable,
+        consume: (DigestRun) throws(ResyncError) -> Void = { (_) throws(ResyncError) in }
+    ) throws(ResyncError) -> Roots? {
+        let nothing = ReadOnlyTarget(ZeroDisk(virtualSize: zeros.virtualSize))
+        return try run(primary: primary, replica: nothing, consume: consume)
+    }
+
     private func window(
         _ plan: WindowPlan, primary: borrowing some BlockSource & ~Copyable,
         replica: borrowing some BlockTarget & ~Copyable

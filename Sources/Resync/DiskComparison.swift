@@ -75,9 +75,7 @@ public struct DiskComparison: Sendable {
         }
         var difference = RunDifference(zeros: zeros)
         monitor.begin(.comparing)
-        let roots = try engine.run(
-            primary: source.reader, replica: ZeroDisk(virtualSize: size)
-        ) { (run) throws(ResyncError) in
+        let roots = try engine.run(alone: source.reader) { (run) throws(ResyncError) in
             var rest = run.blockCount
             difference.begin(run)
             while rest > 0, let other = try map.nextRun(upTo: rest) {

@@ -33,7 +33,7 @@ public struct DiskMapping: Sendable {
                 virtualDiskID: source.reader.virtualDiskID,
                 dataWriteGUID: source.reader.dataWriteGUID))
         monitor.begin(.comparing)
-        _ = try engine.run(primary: source.reader, replica: ZeroDisk(virtualSize: size)) {
+        _ = try engine.run(alone: source.reader) {
             (run) throws(ResyncError) in
             switch run {
             case .zeros(let count): try writer.append(zeroBlocks: count)

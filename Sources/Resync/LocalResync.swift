@@ -104,7 +104,7 @@ public struct LocalResync: Sendable {
             _ = try engine.run(primary: source.reader, replica: ReadOnlyTarget(reader))
             return
         }
-        let found = try engine.run(primary: reader, replica: ZeroDisk(virtualSize: size))
+        let found = try engine.run(alone: reader)
         guard let found, found.primary == roots.primary else {
             throw .proofFailed(
                 primary: roots.primary, replica: found?.primary ?? roots.replica)
@@ -119,7 +119,7 @@ public struct LocalResync: Sendable {
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .compare, monitor: monitor)
         monitor.begin(.comparing)
-        let roots = try engine.run(primary: source.reader, replica: ZeroDisk(virtualSize: size))
+        let roots = try engine.run(alone: source.reader)
         try source.checkUnchanged()
         return report(roots, isVerified: false, monitor)
     }

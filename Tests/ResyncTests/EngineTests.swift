@@ -120,7 +120,7 @@ struct EngineTests {
         var tree = try DigestTreeBuilder(virtualSize: size, blockSize: options.blockSize)
         var kinds: [Bool] = []
         let roots = try engine.run(
-            primary: try ImageReader(primary), replica: ZeroDisk(virtualSize: size)
+            primary: try ImageReader(primary), replica: ReadOnlyTarget(ZeroDisk(virtualSize: size))
         ) { (run) throws(ResyncError) in
             switch run {
             case .zeros(let count):
