@@ -14,9 +14,9 @@ demo: build
 VHDRESYNC_REAL_IMAGES ?= $(realpath ../shared/images)
 export VHDRESYNC_REAL_IMAGES
 
-# All tests.
+# All tests, unless TEST_OPTIONS say otherwise.
 test: setup
-	swift test
+	swift test $(TEST_OPTIONS)
 
 # Against cmp, qemu-img compare, rsync and OpenSSL's own speed; some minutes.
 bench: build

@@ -19,7 +19,8 @@ let package = Package(
     name: "vhdresync",
     products: [
         .executable(name: "vhdresync", targets: ["vhdresync"]),
-        .library(name: "Resync", targets: ["Resync", "BlockIO", "VHDX", "Storage"]),
+        .library(
+            name: "Resync", targets: ["Replication", "Resync", "BlockIO", "VHDX", "Storage"]),
     ],
     targets: [
         .target(

@@ -205,6 +205,25 @@ struct ComparisonEngine: Sendable {
         }
     }
 
+    /// Blocks that were written, and those that were zeroed along with them and are not zero by the
+    /// replica's own word.
+    private func blocksToProve(
+        after result: WindowResult, _ plan: WindowPlan,
+        _ replica: borrowing some BlockTarget & ~Copyable
+    ) throws(ResyncError) -> [Bool] {
+        var blocks = result.differs
+        for run in result.runsToZero {
+            let range = plan.range(ofBlocks: run)
+            let extents = try onDisk(.replica) { () throws(VHDXError) in
+                try replica.extents(in: range)
+            }
+            for (index, hasData) in plan.blocksWithData(extents).enumerated() where hasData {
+                blocks[index] = true
+            }
+        }
+        return blocks
+    }
+
     /// Reads what was written again, and takes its digests, or compares its bytes, as the proof.
     private func readBack(
         _ result: inout WindowResult, _ plan: WindowPlan,
@@ -212,7 +231,8 @@ struct ComparisonEngine: Sendable {
         replica: borrowing some BlockTarget & ~Copyable
     ) throws(ResyncError) {
         let shared = Lock(result)
-        let items = plan.items(readingBack: result.differs)
+        let items = plan.items(
+            readingBack: try blocksToProve(after: result, plan, replica))
         try pool.run(items, monitor: monitor) { (item, worker) throws(ResyncError) in
             let range = plan.range(ofBlocks: item.first..<item.first + item.count)
             try read(replica, .replica, range, into: &worker.replica)
@@ -245,12 +265,14 @@ struct ComparisonEngine: Sendable {
     private func compareAgain(
         _ item: WorkItem, _ range: Range<UInt64>, worker: borrowing Worker
     ) throws(ResyncError) {
-        let byteCount = Int(range.byteCount)
-        guard
-            ZeroScan.isEqual(
-                worker.primary.bytes.extracting(0..<byteCount),
-                worker.replica.bytes.extracting(0..<byteCount))
-        else { throw .contentDiffersAfterWriting(at: range.lowerBound) }
+        for index in 0..<item.count {
+            let start = index * options.blockSize
+            let bytes = start..<min(start + options.blockSize, Int(range.byteCount))
+            guard
+                ZeroScan.isEqual(
+                    worker.primary.bytes.extracting(bytes), worker.replica.bytes.extracting(bytes))
+            else { throw .contentDiffersAfterWriting(at: range.lowerBound + UInt64(start)) }
+        }
         var counts = ResyncCounts()
         counts.bytesRead = range.byteCount * 2
         monitor.add(counts)

@@ -59,7 +59,8 @@ struct WindowPlan: Equatable, Sendable {
         }
     }
 
-    private func blocksWithData(_ extents: [Extent]) -> [Bool] {
+    /// For each block of the window, whether an extent of data touches it.
+    func blocksWithData(_ extents: [Extent]) -> [Bool] {
         var hasData = [Bool](repeating: false, count: blockCount)
         for extent in extents where extent.state == .data {
             let start = (extent.range.lowerBound - range.lowerBound) / UInt64(blockSize)

@@ -43,7 +43,9 @@ struct WorkerPool: Sendable {
     init(count: Int, byteCount: Int) throws(OutOfMemory) {
         let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var workers: [Lock<Worker>] = []
-        for _ in 0..<min(count, processorCount) { workers.append(Lock(try Worker(byteCount: byteCount))) }
+        for _ in 0..<min(count, processorCount) {
+            workers.append(Lock(try Worker(byteCount: byteCount)))
+        }
         self.workers = workers
     }
 

@@ -19,32 +19,37 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     ///   pipe's other end.
     public init(opening path: String, for access: Access) throws(FileError) {
         let flags = (access == .reading ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY
-        try self.init(path: path, flags: flags, operation: .open)
+        try self.init(path: path, name: path, flags: flags, operation: .open)
     }
 
     /// Makes a new, empty file that only its owner may read until ``adoptDefaultPermissions()``.
     ///
+    /// Errors call it by the name that it is to have, where its path is a temporary one.
+    ///
     /// - Throws: ``FileError/alreadyExists(path:)``.
-    public init(creating path: String) throws(FileError) {
-        try self.init(path: path, flags: O_RDWR | O_CREAT | O_EXCL, operation: .create)
+    public init(creating path: String, as name: String? = nil) throws(FileError) {
+        try self.init(
+            path: path, name: name ?? path, flags: O_RDWR | O_CREAT | O_EXCL, operation: .create)
     }
 
-    private init(path: String, flags: Int32, operation: FileOperation) throws(FileError) {
+    private init(
+        path: String, name: String, flags: Int32, operation: FileOperation
+    ) throws(FileError) {
         // Safe: the path is a string that ends with a zero.
         let rawValue = retrying { unsafe open(path, flags | O_CLOEXEC, 0o600) }
         guard rawValue >= 0 else {
             switch errno {
-            case EISDIR, ENXIO: throw .notARegularFile(path: path)
-            case EEXIST: throw .alreadyExists(path: path)
-            default: throw .system(operation, path: path, at: nil, errno: errno)
+            case EISDIR, ENXIO: throw .notARegularFile(path: name)
+            case EEXIST: throw .alreadyExists(path: name)
+            default: throw .system(operation, path: name, at: nil, errno: errno)
             }
         }
         let descriptor = Descriptor(rawValue: rawValue)
-        guard try Self.status(of: rawValue, path).st_mode & S_IFMT == S_IFREG else {
-            throw .notARegularFile(path: path)
+        guard try Self.status(of: rawValue, name).st_mode & S_IFMT == S_IFREG else {
+            throw .notARegularFile(path: name)
         }
         self.descriptor = descriptor
-        name = path
+        self.name = name
     }
 
     /// Sets the permissions to what the process's umask leaves of 0666, as `open(2)` would.

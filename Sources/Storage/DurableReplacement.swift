@@ -23,7 +23,7 @@ public struct DurableReplacement: ~Copyable {
         let suffix = String(UInt32.random(in: .min ... .max), radix: 36)
         let temporaryPath = "\(path).\(suffix).tmp"
         self.path = path
-        file = try DiskFile(creating: temporaryPath)
+        file = try DiskFile(creating: temporaryPath, as: path)
         temporaryName = TemporaryName(path: temporaryPath)
     }
 

@@ -1,6 +1,6 @@
 internal import CSystem
+internal import Dispatch
 internal import Glibc
-internal import Storage
 
 /// The arguments of the program, taken apart but not yet understood.
 struct CommandLineArguments: Equatable {
@@ -23,13 +23,13 @@ struct CommandLineArguments: Equatable {
 
     /// Takes apart what `main` was given, the program's name included.
     init(parsing arguments: [String]) {
-        // getopt_long keeps its place in global variables.
-        self = Self.lock.withLock { _ in Self(unlocked: arguments) }
+        self = Self.queue.sync { Self(alone: arguments) }
     }
 
-    private static let lock = Lock<Void>(())
+    /// getopt_long keeps its place in global variables, so that one command line is parsed at a time.
+    private static let queue = DispatchQueue(label: "vhdresync.arguments")
 
-    private init(unlocked arguments: [String]) {
+    private init(alone arguments: [String]) {
         let count = max(arguments.count, 1)
         let texts = arguments.isEmpty ? ["vhdresync"] : arguments
         let names = Option.allCases.map(\.name)

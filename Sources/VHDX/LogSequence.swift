@@ -147,14 +147,19 @@ private struct LogSearch {
         var start: UInt64 = 0
         while start < UInt64(region.length) {
             let current = try sequence(at: UInt32(start), in: file)
-            let isValid = current.contains { $0.position == current.last?.header.tail }
-            guard isValid, let newest = current.last else {
+            guard let newest = current.last else {
                 start += UInt64(LogRegion.sectorSize)
                 continue
             }
-            if newest.header.sequenceNumber > candidate?.last?.header.sequenceNumber ?? 0 {
+            let isValid = current.contains { $0.position == newest.header.tail }
+            if isValid,
+                newest.header.sequenceNumber > candidate?.last?.header.sequenceNumber ?? 0
+            {
                 candidate = current
             }
+            // The specification goes on one sector further where the sequence is not valid. But no
+            // entry starts within another, and what starts at a later entry of this sequence ends
+            // with the same one and holds even less of what that names as tail.
             start += current.reduce(0) { $0 + UInt64($1.header.entryLength) }
         }
         return candidate

@@ -19,6 +19,8 @@ struct WriteSession: Sendable {
     private let originalByteCount: UInt64
     private var hasBegun = false
     private var log: LogWriter?
+    /// Whether the file's header may say that the log must be replayed.
+    private var headerMayNameLog = false
     /// A size that the file is sure to have after a crash.
     private var durableByteCount: UInt64
     /// Where the space ends that durable entries refer to.
@@ -134,6 +136,7 @@ struct WriteSession: Sendable {
         var writer = LogWriter(
             region: LogRegion(fileOffset: current.logOffset, length: current.logLength))
         try append([], to: &writer, in: file)
+        headerMayNameLog = true
         try header.replace(in: file.base) {
             $0.logGUID = writer.logGUID
             $0.logVersion = 0
@@ -184,6 +187,8 @@ struct WriteSession: Sendable {
                 try flush(file)
                 needsReplay = false
             }
+            // From here on the log may refer to all new blocks, whatever fails next.
+            committedEnd = space.end
             let part = Array(rest.prefix(writer.pageCapacity))
             rest = rest.dropFirst(part.count)
             try append(part, to: &writer, in: file)
@@ -268,7 +273,7 @@ struct WriteSession: Sendable {
     private mutating func finish(
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, end: UInt64
     ) throws(VHDXError) {
-        if log != nil { try header.replace(in: file.base) { $0.logGUID = .zero } }
+        if headerMayNameLog { try header.replace(in: file.base) { $0.logGUID = .zero } }
         let needed = max(originalByteCount, end)
         if file.byteCount > needed {
             try onFile { () throws(FileError) in try file.base.setByteCount(needed) }

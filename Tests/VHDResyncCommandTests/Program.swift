@@ -36,13 +36,15 @@ enum Program {
     }
 
     /// Runs it to its end. The arguments are without the program's name, the environment is added
-    /// to the one of this process, and an output of its own is not in the ending.
+    /// to the one of this process, and an output of its own is not in the ending. A launcher is a
+    /// command that runs the command that follows it.
     static func run(
         _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
-        output: FileHandle? = nil
+        output: FileHandle? = nil, launcher: [String] = []
     ) throws -> Ending {
         let running = try Running(
-            arguments, environment: environment, directory: directory, output: output)
+            arguments, environment: environment, directory: directory, output: output,
+            launcher: launcher)
         return try running.wait()
     }
 
@@ -56,11 +58,13 @@ enum Program {
 
         init(
             _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
-            output: FileHandle? = nil
+            output: FileHandle? = nil, launcher: [String] = []
         ) throws {
             files = try TemporaryFolder()
-            process.executableURL = try Program.path()
-            process.arguments = arguments
+            let program = try Program.path()
+            process.executableURL = launcher.isEmpty ? program : URL(filePath: "/usr/bin/env")
+            process.arguments =
+                launcher.isEmpty ? arguments : launcher + [program.path] + arguments
             process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
             if let directory { process.currentDirectoryURL = URL(filePath: directory) }
             process.standardInput = FileHandle.nullDevice

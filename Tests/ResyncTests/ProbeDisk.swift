@@ -1,0 +1,116 @@
+import BlockIO
+import Storage
+import VHDX
+
+/// What a test sees of the calls on a ``ProbeDisk``, and what it does to them.
+final class Probe: Sendable {
+    /// What becomes of a write.
+    enum Fate: Sendable {
+        case done
+        /// Reported as done, and not done.
+        case dropped
+        /// One bit of the byte at this position is written wrong.
+        case corrupted(at: Int)
+    }
+
+    struct Counts: Equatable, Sendable {
+        var reads = 0
+        var bytesRead: UInt64 = 0
+        var writes = 0
+        var bytesWritten: UInt64 = 0
+        var zeroed: [Range<UInt64>] = []
+    }
+
+    private let state = Lock(Counts())
+    /// Runs before each read, with its number and its range.
+    let beforeRead: @Sendable (Int, Range<UInt64>) throws(VHDXError) -> Void
+    /// Decides over each write and zeroing, by its range.
+    let fate: @Sendable (Range<UInt64>) -> Fate
+
+    init(
+        beforeRead: @escaping @Sendable (Int, Range<UInt64>) throws(VHDXError) -> Void = {
+            (_, _) throws(VHDXError) in
+        },
+        fate: @escaping @Sendable (Range<UInt64>) -> Fate = { _ in .done }
+    ) {
+        self.beforeRead = beforeRead
+        self.fate = fate
+    }
+
+    var counts: Counts { state.withLock { $0 } }
+
+    fileprivate func countRead(_ range: Range<UInt64>) -> Int {
+        state.withLock { counts in
+            counts.reads += 1
+            counts.bytesRead += range.byteCount
+            return counts.reads - 1
+        }
+    }
+
+    fileprivate func countWrite(_ byteCount: Int) {
+        state.withLock { counts in
+            counts.writes += 1
+            counts.bytesWritten += UInt64(byteCount)
+        }
+    }
+
+    fileprivate func countZeros(_ range: Range<UInt64>) {
+        state.withLock { $0.zeroed.append(range) }
+    }
+}
+
+/// A disk in front of another, that lets a test count, spoil or stop what passes.
+struct ProbeDisk<Base: BlockTarget & ~Copyable>: ~Copyable, BlockTarget {
+    private let base: Base
+    private let probe: Probe
+
+    init(_ base: consuming Base, _ probe: Probe) {
+        self.base = base
+        self.probe = probe
+    }
+
+    consuming func intoBase() -> Base { base }
+
+    var virtualSize: UInt64 { base.virtualSize }
+
+    func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
+        try base.extents(in: range)
+    }
+
+    func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
+        let range = offset..<offset + UInt64(buffer.byteCount)
+        try probe.beforeRead(probe.countRead(range), range)
+        try base.read(into: &buffer, at: offset)
+    }
+
+    func write(_ bytes: RawSpan, at offset: UInt64) throws(VHDXError) {
+        probe.countWrite(bytes.byteCount)
+        switch probe.fate(offset..<offset + UInt64(bytes.byteCount)) {
+        case .done:
+            try base.write(bytes, at: offset)
+        case .dropped:
+            break
+        case .corrupted(let position):
+            var copy = [UInt8](repeating: 0, count: bytes.byteCount)
+            copy.withMutableRawSpan { $0.copy(bytes) }
+            copy[position] ^= 0x10
+            try base.write(copy.rawSpan, at: offset)
+        }
+    }
+
+    func writeZeros(_ range: Range<UInt64>) throws(VHDXError) {
+        probe.countZeros(range)
+        switch probe.fate(range) {
+        case .done: try base.writeZeros(range)
+        case .dropped: break
+        case .corrupted(let position):
+            try base.writeZeros(range)
+            let one: [UInt8] = [1]
+            try base.write(one.rawSpan, at: range.lowerBound + UInt64(position))
+        }
+    }
+
+    func commitIfBatchIsFull() throws(VHDXError) { try base.commitIfBatchIsFull() }
+
+    func commit() throws(VHDXError) { try base.commit() }
+}

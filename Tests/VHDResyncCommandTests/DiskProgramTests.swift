@@ -1,0 +1,319 @@
+import Foundation
+import Glibc
+import Replication
+import Storage
+import TestSupport
+import Testing
+import VHDX
+
+/// The built program on disks: each return code that can occur, and what it leaves behind.
+@Suite struct DiskProgramTests {
+    /// Makes each read take so long that a test can act while the program runs. The tracer stays
+    /// behind, so that signals reach the program.
+    private static let slowly = [
+        "strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=pread64", "-e",
+        "inject=pread64:delay_enter=100000",
+    ]
+
+    /// Runs the main job on a pair where one file is wrong, and expects both to stay as they are.
+    private func expectRefusal(
+        _ code: ReturnCode, _ sentence: String, of pair: DiskPair, _ options: [String] = [],
+        launcher: [String] = []
+    ) throws {
+        let before = [pair.primary, pair.replica].map { try? DiskPair.bytes(of: $0) }
+        let ending = try Program.run(
+            options + [pair.primary, pair.replica], launcher: launcher)
+        #expect(ending.status == code.exitStatus, "\(ending.error)")
+        #expect(!ending.wasKilled)
+        #expect(ending.error.hasPrefix("vhdresync: "), "\(ending.error)")
+        #expect(ending.error.contains(sentence), "\(ending.error)")
+        #expect(ending.error.filter { $0 == "\n" }.count == 1)
+        #expect(ending.output.isEmpty)
+        let after = [pair.primary, pair.replica].map { try? DiskPair.bytes(of: $0) }
+        #expect(before == after)
+    }
+
+    @Test func bringsAReplicaUpToDate() throws {
+        let pair = try DiskPair()
+        let ending = try Program.run([pair.primary, pair.replica, "--json", "--quiet", "--verify"])
+        #expect(ending.status == 0)
+        #expect(ending.error.isEmpty)
+        let object = try JSONKeys.object(ending.output)
+        #expect(object["returnValue"] as? Int == 0)
+        let disk = try #require((object["disks"] as? [[String: Any]])?.first)
+        #expect(disk["verified"] as? Bool == true)
+        #expect(disk["blocksTotal"] as? Int == 6 << 14)
+        // 16 MiB of data, of which the replica held the first.
+        #expect(disk["blocksDiffering"] as? Int == 15 * 16)
+        #expect(disk["blocksCompared"] as? Int == 16 * 16)
+        #expect(disk["bytesWritten"] as? Int == 15 << 20)
+        #expect((disk["rootDigest"] as? String)?.count == 64)
+        #expect(try pair.replicaIsCurrent())
+
+        let before = try DiskPair.bytes(of: pair.replica)
+        let again = try Program.run([pair.primary, pair.replica])
+        #expect(again.status == 0)
+        #expect(again.output.contains("reads as"))
+        #expect(try DiskPair.bytes(of: pair.replica) == before)
+    }
+
+    @Test func aDryRunAndADiffChangeNothing() throws {
+        let pair = try DiskPair()
+        let before = try DiskPair.bytes(of: pair.replica)
+        for arguments in [["--dry-run", pair.primary], ["diff", pair.primary]] {
+            let ending = try Program.run(arguments + [pair.replica])
+            #expect(ending.status == 0)
+            #expect(ending.output.contains("240 blocks"), "\(ending.output)")
+        }
+        #expect(try DiskPair.bytes(of: pair.replica) == before)
+    }
+
+    @Test func comparesWithAMap() throws {
+        let pair = try DiskPair()
+        let map = pair.folder.file("replica.map")
+        #expect(try Program.run(["map", pair.replica, "-o", map, "-q"]).status == 0)
+        let ending = try Program.run(["diff", pair.primary, map, "--json", "-q"])
+        #expect(ending.status == 0)
+        let disk = try #require(
+            (try JSONKeys.object(ending.output)["disks"] as? [[String: Any]])?.first)
+        #expect(disk["blocksDiffering"] as? Int == 240)
+        #expect(disk["verified"] as? Bool == false)
+    }
+
+    @Test func makesAReplica() throws {
+        let pair = try DiskPair()
+        try FileManager.default.removeItem(atPath: pair.replica)
+        #expect(try Program.run(["-n", "--create", pair.primary, pair.replica]).status == 0)
+        #expect(!FileManager.default.fileExists(atPath: pair.replica))
+        #expect(try Program.run(["--create", pair.primary, pair.replica]).status == 0)
+        #expect(try pair.replicaIsCurrent())
+    }
+
+    @Test func notVHDX() throws {
+        let pair = try DiskPair()
+        let wrong: [(name: String, content: String?)] = [
+            ("empty", ""), ("text", String(repeating: "not a disk\n", count: 200_000)),
+            ("folder", nil),
+        ]
+        for (name, content) in wrong {
+            let path = pair.folder.file(name)
+            if let content {
+                try Data(content.utf8).write(to: URL(filePath: path))
+            } else {
+                try FileManager.default.createDirectory(
+                    atPath: path, withIntermediateDirectories: false)
+            }
+            for disks in [[path, pair.replica], [pair.primary, path]] {
+                let before = try DiskPair.bytes(of: pair.replica)
+                let ending = try Program.run(disks)
+                #expect(ending.status == ReturnCode.incorrectDataType.exitStatus, "\(disks)")
+                #expect(ending.error.contains(path))
+                #expect(try DiskPair.bytes(of: pair.replica) == before)
+            }
+        }
+    }
+
+    @Test func truncated() throws {
+        for count in [300 << 10, 2 << 20, 6 << 20] {
+            let pair = try DiskPair()
+            try truncate(pair.primary, to: count)
+            try expectRefusal(.failed, "truncated", of: pair)
+            let other = try DiskPair()
+            try truncate(other.replica, to: min(count, 4 << 20))
+            try expectRefusal(.failed, "truncated", of: other)
+        }
+    }
+
+    @Test func sizesDiffer() throws {
+        let pair = try DiskPair()
+        try FileManager.default.removeItem(atPath: pair.replica)
+        try ImageCreation.create(ImageSpecification(virtualSize: 5 << 30), at: pair.replica)
+        try expectRefusal(.invalidState, "the virtual sizes differ", of: pair)
+    }
+
+    @Test func differencingImagesAreNotSupported() throws {
+        let pair = try DiskPair()
+        let image = try TestImage.unpack("fat-differential.vhdx", in: pair.folder)
+        let ending = try Program.run([image, pair.replica])
+        #expect(ending.status == ReturnCode.notSupported.exitStatus)
+        #expect(ending.error.contains("a differencing image"))
+    }
+
+    @Test func accessDenied() throws {
+        let pair = try DiskPair()
+        // The one who may read everything has to give that up first.
+        let launcher =
+            getuid() == 0 ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] : []
+        for path in [pair.primary, pair.replica] {
+            try setPermissions(of: path, to: 0)
+            let ending = try Program.run([pair.primary, pair.replica], launcher: launcher)
+            #expect(ending.status == ReturnCode.accessDenied.exitStatus, "\(ending.error)")
+            #expect(ending.error == "vhdresync: cannot open \(path): Permission denied\n")
+            try setPermissions(of: path, to: 0o600)
+        }
+    }
+
+    @Test func lockedByAnother() throws {
+        let pair = try DiskPair()
+        for (path, access) in [
+            (pair.replica, DiskFile.Access.reading), (pair.replica, .writing),
+            (pair.primary, .writing),
+        ] {
+            let file = try DiskFile(opening: path, for: access)
+            try file.lock(for: access)
+            try expectRefusal(.systemInUse, "another process is using it", of: pair)
+            withExtendedLifetime(file) {}
+        }
+    }
+
+    @Test(
+        "An image that QEMU holds open is in use",
+        arguments: [(["-r"], false), ([], false), ([], true)] as [([String], Bool)])
+    func lockedByQEMU(_ options: [String], holdsPrimary: Bool) throws {
+        let pair = try DiskPair()
+        let holder = Process()
+        let input = Pipe()
+        let output = Pipe()
+        holder.executableURL = URL(filePath: "/usr/bin/env")
+        let path = holdsPrimary ? pair.primary : pair.replica
+        holder.arguments = ["qemu-io", "-f", "vhdx"] + options + [path]
+        holder.standardInput = input
+        holder.standardOutput = output
+        try holder.run()
+        // Once it answers, the image is open.
+        try input.fileHandleForWriting.write(contentsOf: Data("read 0 512\n".utf8))
+        var answer = Data()
+        while !String(decoding: answer, as: UTF8.self).contains("512 bytes") {
+            let more = output.fileHandleForReading.availableData
+            try #require(!more.isEmpty)
+            answer += more
+        }
+        try expectRefusal(.systemInUse, "another process is using it", of: pair)
+        try input.fileHandleForWriting.close()
+        holder.waitUntilExit()
+    }
+
+    @Test func outOfMemory() throws {
+        let pair = try DiskPair()
+        // 16 MiB blocks need buffers that this limit does not leave room for.
+        try expectRefusal(
+            .outOfMemory, "no memory", of: pair, ["--block-size", "16M"],
+            launcher: ["prlimit", "--data=\(24 << 20)"])
+    }
+
+    @Test func timeLimit() throws {
+        let pair = try DiskPair(dataByteCount: 64 << 20)
+        let ending = try Program.run(
+            ["--timeout", "0.3", pair.primary, pair.replica], launcher: Self.slowly)
+        #expect(ending.status == ReturnCode.timeout.exitStatus, "\(ending.error)")
+        #expect(ending.error.contains("the time limit was reached"))
+        try expectThatTheNextRunFinishes(pair)
+    }
+
+    @Test("A signal stops the run in an orderly way", arguments: [SIGINT, SIGTERM])
+    func stopsOnRequest(_ signal: Int32) throws {
+        let pair = try DiskPair(dataByteCount: 64 << 20)
+        let running = try runUntilItWrites(pair, ["--json", "-q"])
+        running.send(signal)
+        let ending = try running.wait()
+        #expect(ending.status == ReturnCode.failed.exitStatus)
+        #expect(!ending.wasKilled)
+        #expect(ending.error.contains("stopped on request"))
+        #expect(ending.error.contains("were written"))
+        #expect(ending.error.contains("run the same command again to finish"))
+        let job = try #require(try JSONKeys.object(ending.output)["job"] as? [String: Any])
+        #expect(job["jobState"] as? Int == 8)
+        try expectThatTheNextRunFinishes(pair)
+    }
+
+    @Test func survivesBeingKilled() throws {
+        let pair = try DiskPair(dataByteCount: 64 << 20)
+        let running = try runUntilItWrites(pair)
+        running.send(SIGKILL)
+        #expect(try running.wait().wasKilled)
+        try expectThatTheNextRunFinishes(pair)
+    }
+
+    @Test func primaryThatChanges() throws {
+        let pair = try DiskPair(dataByteCount: 64 << 20)
+        let running = try runUntilItWrites(pair)
+        // Somebody who knows nothing of locks writes to the last run of data.
+        let file = try #require(FileHandle(forUpdatingAtPath: pair.primary))
+        try file.seekToEnd()
+        try file.seek(toOffset: try file.offset() - 4096)
+        try file.write(contentsOf: Data([1, 2, 3]))
+        try file.close()
+        let ending = try running.wait()
+        #expect(ending.status == ReturnCode.invalidState.exitStatus, "\(ending.error)")
+        #expect(ending.error.contains("was changed while it was being read"))
+        try expectThatTheNextRunFinishes(pair)
+    }
+
+    @Test func fullFileSystem() throws {
+        let pair = try DiskPair(dataByteCount: 48 << 20)
+        let mount = pair.folder.file("mount")
+        try FileManager.default.createDirectory(atPath: mount, withIntermediateDirectories: false)
+        let result = pair.folder.file("result.vhdx")
+        // In a mount namespace of its own, which ends with the shell.
+        let script = """
+            mount -t tmpfs -o size=32m tmpfs "$1" && cp --sparse=always "$2" "$1/r.vhdx" || exit 99
+            "$5" "$3" "$1/r.vhdx"; status=$?
+            cp --sparse=always "$1/r.vhdx" "$4" || exit 98
+            exit $status
+            """
+        let namespace = getuid() == 0 ? ["-m"] : ["-r", "-m"]
+        let outcome = try ExternalProgram.run(
+            "unshare",
+            namespace + [
+                "sh", "-c", script, "sh", mount, pair.replica, pair.primary, result,
+                try Program.path().path,
+            ])
+        #expect(outcome.status == ReturnCode.failed.exitStatus, "\(outcome)")
+        #expect(outcome.errorOutput.contains("No space left on device"), "\(outcome)")
+        #expect(outcome.errorOutput.contains("free space there"), "\(outcome)")
+        try QEMU.img(["check", result]).requireSuccess()
+        #expect(try Program.run([pair.primary, result]).status == 0)
+        #expect(try QEMU.img(["compare", pair.primary, result]).isSuccess)
+    }
+
+    private func truncate(_ path: String, to count: Int) throws {
+        let file = try #require(FileHandle(forUpdatingAtPath: path))
+        try file.truncate(atOffset: UInt64(count))
+        try file.close()
+    }
+
+    private func setPermissions(of path: String, to mode: Int) throws {
+        try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    }
+
+    private func expectThatTheNextRunFinishes(_ pair: DiskPair) throws {
+        // A killed run may leave a log to replay, which only a writer does.
+        #expect(try Program.run(["info", pair.replica]).status == 0)
+        let ending = try Program.run([pair.primary, pair.replica])
+        #expect(ending.status == 0, "\(ending.error)")
+        #expect(try pair.replicaIsCurrent())
+    }
+
+    /// Starts the program, and returns when it has begun to write: that gives the replica its next
+    /// header. Most of its work is still to be done then.
+    private func runUntilItWrites(
+        _ pair: DiskPair, _ options: [String] = []
+    ) throws -> Program.Running {
+        let before = try ImageHeaders(pair.replica)
+        let running = try Program.Running(
+            [pair.primary, pair.replica] + options, launcher: Self.slowly)
+        for _ in 0..<60_000 where try ImageHeaders(pair.replica) == before { usleep(1000) }
+        try #require(try ImageHeaders(pair.replica) != before)
+        return running
+    }
+
+    private struct ImageHeaders: Equatable {
+        var bytes: Data?
+
+        init(_ path: String) throws {
+            let file = try #require(FileHandle(forReadingAtPath: path))
+            try file.seek(toOffset: 65536)
+            bytes = try file.read(upToCount: 131_072)
+        }
+    }
+}
