@@ -135,6 +135,8 @@ struct WriteScenario {
         try fill(0x22, 4, 0..<512, writer)
         try fill(0x23, 1, 512..<16384, writer)
         try zero(2, 0..<1 << 20, writer)
+        // Not where that block was, which durable entries still name.
+        try fill(0x24, 7, 0..<1 << 20, writer)
         try commit(writer, onCommit)
         // The freed space is used again; the block that had it comes back elsewhere.
         try fill(0x31, 6, 0..<1024, writer)
