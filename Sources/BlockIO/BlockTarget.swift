@@ -16,9 +16,9 @@ public protocol BlockTarget: BlockSource, ~Copyable {
     /// - Precondition: the range lies on the disk, and no other thread writes to it.
     func writeZeros(_ range: Range<UInt64>) throws(VHDXError)
 
-    /// Commits if so much waits for it that a crash would cost much.
+    /// Commits if so much waits for it that a crash would cost much. Not while a write is under way.
     func commitIfBatchIsFull() throws(VHDXError)
 
-    /// Makes everything that was written durable.
+    /// Makes everything that was written durable. Not while a write is under way.
     func commit() throws(VHDXError)
 }

@@ -12,8 +12,8 @@ public import Storage
 ///   with the next commit: a crash leaves it out or puts it in whole;
 /// - the file is a valid image at every moment, at worst with a log to replay.
 ///
-/// Every call may come from several threads at once, but ``close()`` and ``abandon()``. Content
-/// that is written and not yet committed reads back as written.
+/// Reads and writes may come from several threads at once; commits, ``close()`` and ``abandon()`` only
+/// while no write is under way. Content that is written and not yet committed reads back as written.
 public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
     let file: ImageFile<File>
     public let geometry: Geometry

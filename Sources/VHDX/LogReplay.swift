@@ -85,11 +85,12 @@ struct LogOverlay: Equatable, Sendable {
         let end = offset + UInt64(buffer.byteCount)
         guard (offset..<end).overlaps(bounds) else { return }
         let pageSize = UInt64(LogEntryHeader.sectorSize)
+        let zeroRanges = zeroRanges.filter { $0.range.overlaps(offset..<end) }
         var pageOffset = offset.roundedDown(toMultipleOf: pageSize)
         while pageOffset < end {
             let wanted = max(pageOffset, offset)..<min(pageOffset + pageSize, end)
             let target = Int(wanted.lowerBound - offset)..<Int(wanted.upperBound - offset)
-            switch content(of: pageOffset) {
+            switch content(of: pageOffset, zeroRanges) {
             case .untouched: break
             case .zero:
                 var part = buffer.part(target)
@@ -113,7 +114,7 @@ struct LogOverlay: Equatable, Sendable {
     }
 
     /// The newest change of a page wins. Zero ranges begin and end at page boundaries.
-    private func content(of pageOffset: UInt64) -> Content {
+    private func content(of pageOffset: UInt64, _ zeroRanges: [ZeroRange]) -> Content {
         let zero = zeroRanges.last { $0.range.contains(pageOffset) }
         guard let page = pages[pageOffset] else { return zero == nil ? .untouched : .zero }
         if let zero, zero.ordinal > page.ordinal { return .zero }

@@ -29,10 +29,19 @@ struct WriteSession: Sendable {
     private var freed: [Range<UInt64>] = []
     /// Bytes of blocks that were allocated since the last commit.
     private var allocatedByteCount: UInt64 = 0
-    /// Whether pages that are logged may not be in place: then the log must stay as it is.
-    private var needsReplay = false
-    /// Whether a flush failed: what the file holds is unknown, and nothing may be built on it.
-    private var flushFailed = false
+    private var pages = PagesInPlace.durable
+    /// Why a flush or a header failed: what the file holds is unknown then, and nothing may be built
+    /// on it. A repeated flush that succeeds would prove nothing.
+    private var breakage: VHDXError?
+
+    /// Where the pages of the newest log entry are, besides in the log.
+    private enum PagesInPlace {
+        case durable
+        /// Written, and durable with the next flush.
+        case written
+        /// Perhaps not all written: the log must stay as it is.
+        case unknown
+    }
 
     /// A gibibyte of new blocks, or 128 MiB of table: what a crash can cost.
     private static let batchByteCount: UInt64 = 1 << 30
@@ -121,7 +130,7 @@ struct WriteSession: Sendable {
         guard !hasBegun else { return }
         try header.checkSequenceNumber(of: file.name)
         try onFile { () throws(FileError) in try file.base.reserve(header.header.logRange) }
-        try header.replace(in: file.base) {
+        try replaceHeader(in: file) {
             $0.fileWriteGUID = .random()
             $0.dataWriteGUID = .random()
         }
@@ -137,7 +146,7 @@ struct WriteSession: Sendable {
             region: LogRegion(fileOffset: current.logOffset, length: current.logLength))
         try append([], to: &writer, in: file)
         headerMayNameLog = true
-        try header.replace(in: file.base) {
+        try replaceHeader(in: file) {
             $0.logGUID = writer.logGUID
             $0.logVersion = 0
         }
@@ -160,45 +169,60 @@ struct WriteSession: Sendable {
     private mutating func flush(
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
-        do throws(FileError) {
-            try file.base.flush()
+        try breaking { () throws(VHDXError) in
+            try onFile { () throws(FileError) in try file.base.flush() }
+        }
+        if pages == .written { pages = .durable }
+    }
+
+    private mutating func replaceHeader(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        _ change: (inout ImageHeader) -> Void
+    ) throws(VHDXError) {
+        var next = header
+        try breaking { () throws(VHDXError) in try next.replace(in: file.base, change) }
+        header = next
+    }
+
+    /// Runs a step after whose failure the session must not go on.
+    private mutating func breaking(_ step: () throws(VHDXError) -> Void) throws(VHDXError) {
+        if let breakage { throw breakage }
+        do throws(VHDXError) {
+            try step()
         } catch {
-            flushFailed = true
-            throw .file(error)
+            breakage = error
+            throw error
         }
     }
 
     mutating func commit(
         in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
+        if let breakage { throw breakage }
         guard hasBegun else { return }
         let size = file.byteCount
         try flush(file)
-        needsReplay = false
         durableByteCount = size
-        let pages = try changedPages(of: file)
-        guard !pages.isEmpty else { return }
+        var rest = try changedPages(of: file)[...]
+        guard !rest.isEmpty else { return }
 
         if log == nil { log = try openLog(in: file) }
         guard var writer = log else { return }
-        var rest = pages[...]
         while !rest.isEmpty {
-            if needsReplay {
-                try flush(file)
-                needsReplay = false
-            }
+            if pages == .written { try flush(file) }
             // From here on the log may refer to all new blocks, whatever fails next.
             committedEnd = space.end
             let part = Array(rest.prefix(writer.pageCapacity))
             rest = rest.dropFirst(part.count)
             try append(part, to: &writer, in: file)
             log = writer
-            needsReplay = true
+            pages = .unknown
             for page in part {
                 try onFile { () throws(FileError) in
                     try file.base.write(page.bytes.rawSpan, at: page.fileOffset)
                 }
             }
+            pages = .written
         }
         table.markUnchanged()
         allocatedByteCount = 0
@@ -252,15 +276,12 @@ struct WriteSession: Sendable {
     ) throws(VHDXError) {
         guard hasBegun else { return }
         try commit(in: file)
-        if needsReplay {
-            try flush(file)
-            needsReplay = false
-        }
+        if pages == .written { try flush(file) }
         try finish(file, end: space.end)
     }
 
     mutating func abandon(in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>) {
-        guard hasBegun, !flushFailed, !needsReplay else { return }
+        guard hasBegun, breakage == nil, pages != .unknown else { return }
         do throws(VHDXError) {
             try flush(file)
             try finish(file, end: committedEnd)
@@ -273,7 +294,7 @@ struct WriteSession: Sendable {
     private mutating func finish(
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, end: UInt64
     ) throws(VHDXError) {
-        if headerMayNameLog { try header.replace(in: file.base) { $0.logGUID = .zero } }
+        if headerMayNameLog { try replaceHeader(in: file) { $0.logGUID = .zero } }
         let needed = max(originalByteCount, end)
         if file.byteCount > needed {
             try onFile { () throws(FileError) in try file.base.setByteCount(needed) }

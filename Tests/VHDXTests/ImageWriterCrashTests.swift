@@ -48,6 +48,37 @@ struct ImageWriterCrashTests {
         #expect(unnoticed == [1, 2, 5, 15], "of \(counting.flushCount)")
     }
 
+    @Test("An abandoned session keeps what was committed, and leaves a clean log")
+    func abandonedAfterACommit() throws {
+        let file = ImageBuilder(virtualSize: 16 << 20).build()
+        let writer = try ImageWriter(file)
+        let content = [UInt8](repeating: 0x5A, count: 4096)
+        try writer.write(content.rawSpan, at: 0)
+        try writer.commit()
+        let size = try file.byteCount()
+        try writer.write(content.rawSpan, at: 5 << 20)
+        writer.abandon()
+        #expect(try file.byteCount() == size)
+        let reader = try ImageReader(file)
+        #expect(!reader.info.logIsDirty)
+        #expect(reader.info.blockStates.fullyPresent == 1)
+        #expect(try reader.bytes(at: 0, count: 4096) == content)
+        #expect(try reader.bytes(at: 5 << 20, count: 4096).allSatisfy { $0 == 0 })
+    }
+
+    @Test("After a flush failed, no later one makes up for it")
+    func failedFlushIsFinal() throws {
+        let memory = ImageBuilder(virtualSize: 16 << 20).build()
+        let plan = FailingFile.Plan(failing: 0, of: [.flush], errno: EIO)
+        let writer = try ImageWriter(FailingFile(memory, plan: plan))
+        let content = [UInt8](repeating: 0x5A, count: 4096)
+        for _ in 0..<3 {
+            #expect(throws: VHDXError.self) { try writer.write(content.rawSpan, at: 0) }
+        }
+        #expect(throws: VHDXError.self) { try writer.commit() }
+        #expect(readingRefusal(of: memory) == nil)
+    }
+
     @Test("The scenario leaves what it should while nothing fails")
     func withoutFaults() throws {
         var scenario = try WriteScenario()
