@@ -75,7 +75,7 @@ struct FaultScenario: Sendable {
         }
         let (primary, replica) = pair.images(using: &generator)
         return FaultScenario(
-            pair: pair, primary: primary, replica: replica.content, blockSize: 1 << 20,
+            pair: pair, primary: primary, replica: replica.content, blockSize: 256 << 10,
             changedInPlace: [2])
     }
 
