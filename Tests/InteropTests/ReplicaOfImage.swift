@@ -1,0 +1,222 @@
+internal import BlockIO
+internal import Resync
+internal import Storage
+internal import TestSupport
+internal import Testing
+internal import VHDX
+
+/// One image as primary: makes replicas of it in every way, brings them up to date, and has them
+/// judged by this project's reader, by the digests of `images.json`, and by QEMU.
+struct ReplicaOfImage {
+    /// Larger disks are judged by their ranges with data; QEMU needs minutes for all of one.
+    static let largestWholeDisk: UInt64 = 16 << 30
+    /// Larger disks have all their bytes hashed once, smaller ones in every replica.
+    private static let largestCheapDisk: UInt64 = 256 << 20
+    private static let largestFixedReplica: UInt64 = 128 << 20
+    /// A debug build takes seconds for each pass over a table of more blocks, and each way takes
+    /// twenty passes: such a primary has one replica.
+    private static let mostBlocksForEveryWay: UInt64 = 1 << 20
+
+    let image: TestImage
+    let primary: String
+    let folder: TemporaryFolder
+    /// Nil for a primary with too many blocks for every way.
+    private let root: BlockDigest?
+    private let data: [Range<UInt64>]
+    /// The primary as QEMU opens it: with the log replayed.
+    private let primaryForQEMU: String
+
+    init(_ image: TestImage, unpackedAt path: String, in folder: TemporaryFolder) throws {
+        self.image = image
+        self.folder = folder
+        primary = path
+        let isForEveryWay =
+            image.virtualSize / image.payloadBlockSize <= Self.mostBlocksForEveryWay
+        root = isForEveryWay ? try ResyncTrial.rootDigest(ofImageAt: path) : nil
+        if let ranges = image.dataRanges {
+            data = ranges.map { $0.offset..<$0.offset + $0.count }
+        } else {
+            data = try DiskContent.dataRanges(ofImageAt: path)
+        }
+        guard image.dirtyLog else {
+            primaryForQEMU = path
+            return
+        }
+        primaryForQEMU = folder.file("replayed-by-qemu.vhdx")
+        try Self.copy(path, to: primaryForQEMU)
+        try QEMU.img(["check", "-q", "-r", "all", "-f", "vhdx", primaryForQEMU]).requireSuccess()
+    }
+
+    /// Every way there is for this image.
+    func tryEveryWay() throws {
+        try aCopyWithChangedBlocks()
+        guard root != nil else { return }
+        try aNewImage()
+        try anImageOfAnotherBlockSize()
+        if image.readableByQEMU {
+            try aCopyChangedByQEMU()
+            try anImageByQEMU(subformat: "dynamic")
+            if image.virtualSize <= Self.largestFixedReplica {
+                try anImageByQEMU(subformat: "fixed")
+            }
+        }
+        if image.dirtyLog { try aReplicaWithADirtyLog() }
+    }
+
+    // MARK: The ways
+
+    private func aCopyWithChangedBlocks() throws {
+        let replica = folder.file("copy.vhdx")
+        try Self.copy(primary, to: replica)
+        let changes = changes(seed: 1, count: 16)
+        try changes.apply(toImageAt: replica)
+        let trial = ResyncTrial(label: "\(image), changed copy", primary: primary, replica: replica)
+        let report = try trial.run(expecting: root)
+        #expect(report.counts.blocksDiffering > 0, "\(trial.label)")
+        try judge(trial, changes)
+    }
+
+    private func aCopyChangedByQEMU() throws {
+        let replica = folder.file("copy-by-qemu.vhdx")
+        try Self.copy(primary, to: replica)
+        let changes = changes(seed: 2, count: 12)
+        try changes.applyByQEMU(toImageAt: replica)
+        var trial = ResyncTrial(
+            label: "\(image), copy changed by QEMU", primary: primary, replica: replica)
+        trial.options.comparison = .bytes
+        trial.options.blockSize = 4096
+        let report = try trial.run(expecting: root)
+        #expect(report.counts.blocksDiffering > 0, "\(trial.label)")
+        try judge(trial, changes)
+    }
+
+    private func aNewImage() throws {
+        let replica = folder.file("new.vhdx")
+        var trial = ResyncTrial(label: "\(image), new image", primary: primary, replica: replica)
+        trial.options.createsReplica = true
+        trial.options.verifiesWholeReplica = true
+        try trial.run(expecting: root)
+        try judge(trial, [], hashesLargeDisk: true)
+
+        let made = try ImageInfo(ofImageAt: replica)
+        let original = try ImageInfo(ofImageAt: primary)
+        #expect(made.kind == original.kind, "\(trial.label)")
+        #expect(made.virtualSize == original.virtualSize, "\(trial.label)")
+        #expect(made.payloadBlockSize == original.payloadBlockSize, "\(trial.label)")
+        #expect(made.logicalSectorSize == original.logicalSectorSize, "\(trial.label)")
+        #expect(made.physicalSectorSize == original.physicalSectorSize, "\(trial.label)")
+        #expect(made.virtualDiskID == original.virtualDiskID, "\(trial.label)")
+    }
+
+    private func anImageOfAnotherBlockSize() throws {
+        // QEMU makes such images too, but not with these sectors.
+        guard !image.readableByQEMU else { return }
+        let replica = folder.file("other-block-size.vhdx")
+        var specification = ImageSpecification(virtualSize: image.virtualSize)
+        specification.blockSize = otherBlockSize
+        specification.logicalSectorSize = UInt64(image.logicalSectorSize)
+        specification.physicalSectorSize = UInt64(image.physicalSectorSize)
+        try ImageCreation.create(specification, at: replica)
+        let changes = changes(seed: 3, count: 12)
+        try changes.apply(toImageAt: replica)
+        let trial = ResyncTrial(
+            label: "\(image), other block size", primary: primary, replica: replica)
+        try trial.run(expecting: root)
+        try judge(trial, changes)
+    }
+
+    private func anImageByQEMU(subformat: String) throws {
+        let replica = folder.file("\(subformat)-by-qemu.vhdx")
+        let options = "subformat=\(subformat),block_size=\(otherBlockSize)"
+        try QEMU.img(
+            ["create", "-q", "-f", "vhdx", "-o", options, replica, "\(image.virtualSize)"]
+        ).requireSuccess()
+        let changes = changes(seed: 4, count: 12)
+        try changes.applyByQEMU(toImageAt: replica)
+        var trial = ResyncTrial(
+            label: "\(image), \(subformat) by QEMU", primary: primary, replica: replica)
+        trial.options.blockSize = 1 << 20
+        try trial.run(expecting: root)
+        try judge(trial, changes)
+    }
+
+    /// The image itself as replica: whoever opens it for writing replays its log.
+    private func aReplicaWithADirtyLog() throws {
+        let changed = folder.file("changed-primary.vhdx")
+        try Self.copy(primary, to: changed)
+        let changes = changes(seed: 5, count: 12)
+        try changes.apply(toImageAt: changed)
+        let replica = folder.file("dirty.vhdx")
+        try Self.copy(primary, to: replica)
+        #expect(try ImageInfo(ofImageAt: replica).logIsDirty, "\(image)")
+        let trial = ResyncTrial(
+            label: "\(image), dirty log in the replica", primary: changed, replica: replica)
+        try trial.run(expecting: try ResyncTrial.rootDigest(ofImageAt: changed))
+        #expect(try !ImageInfo(ofImageAt: replica).logIsDirty, "\(trial.label)")
+        try QEMU.img(["check", "-q", "-f", "vhdx", replica]).requireSuccess()
+        #expect(try QEMU.compare(changed, replica), "\(trial.label)")
+    }
+
+    // MARK: Judging
+
+    private func judge(
+        _ trial: ResyncTrial, _ changes: [ContentChange], hashesLargeDisk: Bool = false
+    ) throws {
+        let isLarge = image.virtualSize > Self.largestCheapDisk
+        if let digest = image.contentSHA256, hashesLargeDisk || !isLarge {
+            let found = try DiskContent.sha256(ofImageAt: trial.replica)
+            #expect(found == digest, "\(trial.label)")
+        }
+        try expectDataRanges(trial)
+        guard image.readableByQEMU else { return }
+        try QEMU.img(["check", "-q", "-f", "vhdx", trial.replica]).requireSuccess()
+        if image.virtualSize <= Self.largestWholeDisk {
+            #expect(try QEMU.compare(primaryForQEMU, trial.replica), "\(trial.label)")
+        } else {
+            try expectDataRangesByQEMU(trial, changes)
+        }
+    }
+
+    private func expectDataRanges(_ trial: ResyncTrial) throws {
+        guard let ranges = image.dataRanges else { return }
+        let content = try DiskContent.inspect(imageAt: trial.replica, dataIn: data)
+        #expect(content.digests == ranges.map(\.sha256), "\(trial.label)")
+        #expect(content.firstDataElsewhere == nil, "\(trial.label)")
+    }
+
+    /// Lets QEMU read the ranges with data, and zeros where others were written before.
+    private func expectDataRangesByQEMU(_ trial: ResyncTrial, _ changes: [ContentChange]) throws {
+        for range in image.dataRanges ?? [] {
+            let place = "driver=raw,offset=\(range.offset),size=\(range.count)"
+            let disks = [primary, trial.replica].map {
+                "\(place),file.driver=vhdx,file.file.driver=file,file.file.filename=\($0)"
+            }
+            let outcome = try QEMU.img(["compare", "-q", "--image-opts"] + disks)
+            #expect(outcome.isSuccess, "\(trial.label), \(outcome)")
+        }
+        let elsewhere = changes.map(\.range).filter { range in
+            !data.contains { $0.overlaps(range) }
+        }
+        guard !elsewhere.isEmpty else { return }
+        let commands = elsewhere.map { "read -q -P 0 \($0.lowerBound) \($0.byteCount)" }
+        try QEMU.io(commands, on: trial.replica, isReadOnly: true).requireSuccess()
+    }
+
+    // MARK: Small parts
+
+    private func changes(seed: UInt64, count: Int) -> [ContentChange] {
+        var generator = ContentChangeGenerator(
+            seed: seed, virtualSize: image.virtualSize, data: data)
+        return generator.changes(count: count)
+    }
+
+    private var otherBlockSize: UInt64 {
+        let sizes: [UInt64] = [1 << 20, 2 << 20, 8 << 20, 32 << 20, 256 << 20]
+        let index = sizes.firstIndex(of: image.payloadBlockSize) ?? 0
+        return sizes[(index + 1) % sizes.count]
+    }
+
+    private static func copy(_ source: String, to copy: String) throws {
+        try ExternalProgram.run("cp", ["--sparse=always", source, copy]).requireSuccess()
+    }
+}
