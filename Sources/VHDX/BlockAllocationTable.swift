@@ -102,7 +102,7 @@ struct BlockAllocationTable: Sendable {
         for slot in 0..<Self.entriesInAPage {
             let raw = bytes.rawSpan.load(UInt64.self, at: Int(slot) * BATEntry.byteCount)
             // The table was checked when the image was opened; what changed since must not do harm.
-            if first + slot < geometry.entryCount {
+            if raw != 0, first + slot < geometry.entryCount {
                 _ = try check(BATEntry(rawValue: raw), at: first + slot, of: file)
             }
             entries.append(raw)
@@ -176,10 +176,15 @@ extension BlockAllocationTable {
                 count: Int(count) * BATEntry.byteCount)
             for index in 0..<count {
                 let raw = bytes.rawSpan.load(UInt64.self, at: Int(index) * BATEntry.byteCount)
+                // Most entries of a sparse disk: not present, and nothing to check.
+                if raw == 0 { continue }
                 try scan(BATEntry(rawValue: raw), at: first + index, of: file, &space, &states)
             }
             first += count
         }
+        states.notPresent =
+            geometry.payloadBlockCount - states.undefined - states.zero - states.unmapped
+            - states.fullyPresent
         return states
     }
 
@@ -193,12 +198,11 @@ extension BlockAllocationTable {
         }
         guard case .payloadBlock = geometry.role(ofEntry: index) else { return }
         switch entry.state {
-        case .notPresent: states.notPresent += 1
         case .undefined: states.undefined += 1
         case .zero: states.zero += 1
         case .unmapped: states.unmapped += 1
         case .fullyPresent: states.fullyPresent += 1
-        case .partiallyPresent, nil: states.partiallyPresent += 1
+        case .notPresent, .partiallyPresent, nil: break
         }
     }
 }
