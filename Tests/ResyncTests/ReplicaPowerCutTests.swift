@@ -76,7 +76,7 @@ struct ReplicaPowerCutTests {
         let file = try record(scenario, ignoredFlushes: [number])
         #expect(file.flushCount == 12)
         var isHarmful = false
-        file.forEachCrashState(seed: 4, limit: 6) { state in
+        file.forEachCrashState(seed: 4, limit: 12) { state in
             guard !isHarmful else { return }
             isHarmful = !faults(scenario, after: state, runsAgain: false).isEmpty
         }
