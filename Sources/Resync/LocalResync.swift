@@ -63,6 +63,7 @@ public struct LocalResync: Sendable {
             roots = try engine.run(primary: source.reader, replica: target)
             try source.checkUnchanged()
         } catch {
+            let error = cause(of: error, source)
             switch error {
             case .stopped, .primaryChanged:
                 // What was written so far is kept: the next run has less to do.
@@ -77,6 +78,19 @@ public struct LocalResync: Sendable {
             throw .proofFailed(primary: roots.primary, replica: roots.replica)
         }
         return roots
+    }
+
+    /// What was written does not read as the primary either where the primary is another by now.
+    private func cause(
+        of error: ResyncError, _ source: borrowing PrimaryDisk
+    ) -> ResyncError {
+        guard case .contentDiffersAfterWriting = error else { return error }
+        do throws(ResyncError) {
+            try source.checkUnchanged()
+            return error
+        } catch {
+            return error
+        }
     }
 
     private func close(_ target: consuming ImageWriter<DiskFile>) throws(ResyncError) {

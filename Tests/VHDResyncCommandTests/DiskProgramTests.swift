@@ -234,9 +234,10 @@ import VHDX
         try expectThatTheNextRunFinishes(pair)
     }
 
-    @Test func primaryThatChanges() throws {
+    @Test(arguments: ["hash", "bytes"])
+    func primaryThatChanges(_ comparison: String) throws {
         let pair = try DiskPair(dataByteCount: 64 << 20)
-        let running = try runUntilItWrites(pair)
+        let running = try runUntilItWrites(pair, ["--compare", comparison])
         // Somebody who knows nothing of locks writes to the last run of data.
         let file = try #require(FileHandle(forUpdatingAtPath: pair.primary))
         try file.seekToEnd()
