@@ -62,7 +62,8 @@ let package = Package(
             swiftSettings: rules
         ),
         .testTarget(
-            name: "StorageTests", dependencies: ["TestSupport", "Storage"], swiftSettings: rules),
+            name: "StorageTests", dependencies: ["TestSupport", "Storage", "CSystem"],
+            swiftSettings: rules),
         .testTarget(
             name: "VHDXTests", dependencies: ["TestSupport", "VHDX", "Storage"],
             swiftSettings: rules),

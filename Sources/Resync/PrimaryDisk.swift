@@ -9,10 +9,13 @@ struct PrimaryDisk: ~Copyable {
     private let path: String
 
     init(openingImageAt path: String, _ role: Role = .primary) throws(ResyncError) {
+        // From before the headers are read. Where there was none, opening it fails.
+        let before = DiskFile.fingerprint(ofFileAt: path)
         let reader = try onDisk(role) { () throws(VHDXError) in
             try ImageReader(openingImageAt: path)
         }
-        fingerprint = try onDisk(role) { () throws(VHDXError) in try reader.fingerprint() }
+        let found = try onDisk(role) { () throws(VHDXError) in try reader.fingerprint() }
+        fingerprint = before ?? found
         self.reader = reader
         self.path = path
     }

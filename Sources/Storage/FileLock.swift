@@ -20,6 +20,7 @@ enum FileLock {
     /// The ranges a reader locks; a count of 0 reaches to the end.
     private static let readerRanges: [(offset: UInt64, count: UInt64)] = [
         (0, permissionBase + reading + 1),
+        (permissionBase + permissionCount, unsharedBase - permissionBase - permissionCount),
         (unsharedBase + writing, 1),
         (unsharedBase + resizing, 1),
         (unsharedBase + permissionCount, 0),

@@ -1,3 +1,4 @@
+import CSystem
 import Foundation
 import Storage
 import Testing
@@ -101,6 +102,26 @@ struct FileLockTests {
             process.waitUntilExit()
         }
         try body()
+    }
+
+    @Test("A reader leaves free only the bytes by which QEMU announces itself")
+    func bytesOfAReader() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path(of: "disk")
+        _ = try DiskFile(creating: path)
+        let reader = try DiskFile(opening: path, for: .reading)
+        try reader.lock(for: .reading)
+        // Safe: the path ends with a zero.
+        let other = unsafe open(path, O_RDWR)
+        try #require(other >= 0)
+        defer { close(other) }
+        let free = Set<UInt64>(101...163).union(200...263).subtracting([201, 203])
+        for byte in (0...300 as ClosedRange<UInt64>) {
+            let isFree = csystem_lock(other, 1, byte, 1) == 0
+            #expect(isFree == free.contains(byte), "byte \(byte)")
+        }
+        #expect(csystem_lock(other, 1, 1 << 40, 1) != 0)
+        withExtendedLifetime(reader) {}
     }
 
     @Test("We and a QEMU that reads share; our writer is refused", .enabled(if: qemuIO != nil))
