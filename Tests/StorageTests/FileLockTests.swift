@@ -112,7 +112,7 @@ struct FileLockTests {
         let reader = try DiskFile(opening: path, for: .reading)
         try reader.lock(for: .reading)
         // Safe: the path ends with a zero.
-        let other = unsafe open(path, O_RDWR)
+        let other = unsafe open(path, O_RDWR | O_CLOEXEC)
         try #require(other >= 0)
         defer { close(other) }
         let free = Set<UInt64>(101...163).union(200...263).subtracting([201, 203])
