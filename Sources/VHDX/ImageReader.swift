@@ -14,7 +14,8 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
 
     /// Opens and checks an image.
     ///
-    /// - Parameter parent: what it builds on, where it is a differencing image.
+    /// A differencing image needs its parent.
+    ///
     /// - Throws: ``VHDXError`` for every rule of [MS-VHDX] that the file breaks.
     public init(
         _ file: consuming File, parent: ImageParent<File>? = nil

@@ -27,7 +27,8 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
 
     /// Opens and checks an image, and replays its log.
     ///
-    /// - Parameter parent: what it builds on, where it is a differencing image.
+    /// A differencing image needs its parent.
+    ///
     /// - Throws: ``VHDXError`` for every rule of [MS-VHDX] that the file breaks.
     public init(
         _ file: consuming File, parent: ImageParent<File>? = nil

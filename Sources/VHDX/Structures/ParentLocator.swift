@@ -42,9 +42,8 @@ struct ParentLocator: Equatable, Sendable {
 }
 
 extension ParentLocator {
-    /// The locator of a new image.
-    ///
-    /// - Parameter relativePath: from the child's folder, with `\` between names.
+    /// The locator of a new image; the path leads from its folder to the parent, with `\` between
+    /// names.
     init(linkage: GUID, relativePath: String) {
         self.linkage = linkage
         values = [
