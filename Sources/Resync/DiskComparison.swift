@@ -31,10 +31,7 @@ public struct DiskComparison: Sendable {
         return try compare(source, withMapIn: file, monitor)
     }
 
-    /// Compares with another disk.
-    ///
-    /// - Parameters:
-    ///   - sizesMayDiffer: whether the other disk counts as if it had the size of this one.
+    /// Compares with another disk. Where sizes may differ, it counts as if it had the primary's.
     func compare(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor, sizesMayDiffer: Bool = false
     ) throws(ResyncError) -> DiskReport {
