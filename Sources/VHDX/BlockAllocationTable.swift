@@ -168,19 +168,8 @@ extension BlockAllocationTable {
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, into space: inout SpaceMap
     ) throws(VHDXError) -> ImageInfo.BlockStates {
         var states = ImageInfo.BlockStates()
-        var first: UInt64 = 0
-        while first < geometry.entryCount {
-            let count = min(Self.entriesInAScan, geometry.entryCount - first)
-            let bytes = try file.structure(
-                .blockAllocationTable, at: region.fileOffset + first * UInt64(BATEntry.byteCount),
-                count: Int(count) * BATEntry.byteCount)
-            for index in 0..<count {
-                let raw = bytes.rawSpan.load(UInt64.self, at: Int(index) * BATEntry.byteCount)
-                // Most entries of a sparse disk: not present, and nothing to check.
-                if raw == 0 { continue }
-                try scan(BATEntry(rawValue: raw), at: first + index, of: file, &space, &states)
-            }
-            first += count
+        try forEachEntry(0..<geometry.entryCount, of: file) { (index, entry) throws(VHDXError) in
+            try scan(entry, at: index, of: file, &space, &states)
         }
         states.notPresent =
             geometry.payloadBlockCount - states.undefined - states.zero - states.unmapped
@@ -188,7 +177,28 @@ extension BlockAllocationTable {
         return states
     }
 
-    private func scan(
+    /// Runs the body on every entry of a range but those that are 0: most entries of a sparse disk
+    /// are, and there is nothing to check about them.
+    func forEachEntry(
+        _ indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        _ body: (_ index: UInt64, _ entry: BATEntry) throws(VHDXError) -> Void
+    ) throws(VHDXError) {
+        var first = indices.lowerBound
+        while first < indices.upperBound {
+            let count = min(Self.entriesInAScan, indices.upperBound - first)
+            let bytes = try file.structure(
+                .blockAllocationTable, at: region.fileOffset + first * UInt64(BATEntry.byteCount),
+                count: Int(count) * BATEntry.byteCount)
+            for index in 0..<count {
+                let raw = bytes.rawSpan.load(UInt64.self, at: Int(index) * BATEntry.byteCount)
+                if raw != 0 { try body(first + index, BATEntry(rawValue: raw)) }
+            }
+            first += count
+        }
+    }
+
+    /// Checks an entry, takes its space, and counts its block.
+    func scan(
         _ entry: BATEntry, at index: UInt64,
         of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
         _ space: inout SpaceMap, _ states: inout ImageInfo.BlockStates
