@@ -7,6 +7,7 @@ enum Help {
                vhdresync map DISK -o MAP              write a disk's digests to a file
                vhdresync diff PRIMARY REPLICA|MAP     compare, and change nothing
                vhdresync info DISK                    say what an image is
+               vhdresync check DISK                   find all that is wrong with it
         Disks are fixed or dynamic VHDX files that nothing else uses; only blocks that
         differ are written. './info' is a file of that name.
 

@@ -50,7 +50,7 @@ enum Option: Int32, CaseIterable, Sendable {
     func applies(to verb: Verb) -> Bool {
         switch self {
         case .help, .version, .json: true
-        case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info
+        case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info && verb != .check
         case .compare: verb == .resync || verb == .diff
         case .dryRun, .create, .verify: verb == .resync
         // For diff it is refused with a sentence of its own.

@@ -89,8 +89,7 @@ struct ImageLayout: Sendable {
     }
 
     /// What the headers, the log and the regions occupy, which must not overlap.
-    ///
-    /// - Parameter log: nil where it is not known.
+    /// The log may be unknown.
     static func space(
         of regions: RegionTable, log: Range<UInt64>?, in path: String
     ) -> Examination<SpaceMap> {
