@@ -67,10 +67,9 @@ extension CurrentHeader {
         do throws(FileError) {
             bytes = try file.bytes(at: position, count: ImageHeader.byteCount)
         } catch {
-            if case .unexpectedEnd(_, let end) = error {
-                throw .truncated(.header, path: file.name, at: position, fileSize: end)
-            }
-            throw .file(error)
+            guard case .unexpectedEnd = error else { throw .file(error) }
+            let fileSize = try onFile { () throws(FileError) in try file.byteCount() }
+            throw .truncated(.header, path: file.name, at: position, fileSize: fileSize)
         }
         return try ImageHeader(decoding: bytes.rawSpan, of: file.name, at: position)
     }

@@ -215,8 +215,10 @@ extension ImageCheck {
             table = rest
         }
         for error in table.errors(in: file, at: position) { addRegionError(error) }
-        noteRegions(table, position)
         let bytes = try file.structure(.regionTable, at: position, count: RegionTable.byteCount)
+        // Without its wrong entries the table does not say where the right ones stand.
+        guard table.entries.count == bytes.rawSpan.load(UInt32.self, at: 8) else { return table }
+        noteRegions(table, position)
         let end = RegionTable.entryOffset(table.entries.count)
         noteReserved(
             .regionTableReserved, .regionTable, bytes, [12..<16, end..<RegionTable.byteCount],
@@ -227,6 +229,7 @@ extension ImageCheck {
     private mutating func addRegionError(_ error: VHDXError) {
         switch error {
         case .overlap: list.add(error, rule: .regionDuplicate)
+        case .truncated: list.add(error, rule: .regionCut)
         case .unsupported(let what, _):
             list.add(
                 .error, .regionUnknown, .regionTable, at: nil,
@@ -278,8 +281,13 @@ extension ImageCheck {
         guard let value = table.value else { return nil }
         let items = try MetadataItems.examine(value, in: region, of: file)
         for error in items.errors { addItemError(error) }
-        noteItems(value, region, hasParent: items.value?.hasParent ?? true)
-        try noteReserved(of: value, in: file, at: region.fileOffset)
+        let bytes = try file.structure(
+            .metadataTable, at: region.fileOffset, count: MetadataTable.byteCount)
+        // As for the table of regions.
+        if value.entries.count == bytes.rawSpan.load(UInt16.self, at: 10) {
+            noteItems(value, region, hasParent: items.value?.hasParent ?? true)
+            noteReserved(of: value, bytes, at: region.fileOffset)
+        }
         if let items = items.value, items.hasParent {
             list.add(
                 .error, .differencing, .fileParameters, at: region.fileOffset,
@@ -320,11 +328,9 @@ extension ImageCheck {
         }
     }
 
-    private mutating func noteReserved<File: RandomAccessFile & ~Copyable>(
-        of table: MetadataTable, in file: borrowing ImageFile<File>, at position: UInt64
-    ) throws(VHDXError) {
-        let bytes = try file.structure(
-            .metadataTable, at: position, count: MetadataTable.byteCount)
+    private mutating func noteReserved(
+        of table: MetadataTable, _ bytes: [UInt8], at position: UInt64
+    ) {
         var ranges = [8..<10, 12..<32]
         for index in table.entries.indices {
             let end = MetadataTable.entryOffset(index + 1)
