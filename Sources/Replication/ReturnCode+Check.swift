@@ -6,7 +6,10 @@ extension ReturnCode {
     public init(_ checks: [ImageCheck]) {
         let errors = checks.flatMap(\.findings).filter { $0.severity == .error }
         let codes = Set(errors.map { ReturnCode(errorOf: $0.rule) })
-        let worst: [ReturnCode] = [.incorrectDataType, .failed, .outOfMemory, .notSupported]
+        let worst: [ReturnCode] = [
+            .incorrectDataType, .failed, .outOfMemory, .notSupported, .accessDenied,
+            .invalidState, .fileNotFound,
+        ]
         self = worst.first(where: codes.contains) ?? .completed
     }
 
@@ -16,10 +19,16 @@ extension ReturnCode {
         switch rule {
         case .fileIdentifier:
             self = .incorrectDataType
-        case .regionUnknown, .itemUnknown, .differencing:
+        case .regionUnknown, .itemUnknown:
             self = .notSupported
         case .logLimit:
             self = .outOfMemory
+        case .parentNotFound:
+            self = .fileNotFound
+        case .parentMismatch:
+            self = .invalidState
+        case .parentOutside:
+            self = .accessDenied
         case .headerCut, .headerSignature, .headerChecksum, .headerVersion, .headerReserved,
             .headerCurrent, .headerSequence, .headerExhausted, .logOffset, .logLength,
             .logVersion, .logCut, .logOverlap, .logEntries, .logAbsent, .logDirty,
@@ -30,7 +39,8 @@ extension ReturnCode {
             .itemFlags, .itemDuplicate, .itemOverlap, .itemMissing, .blockSize,
             .fileParameterFlags, .virtualSize, .logicalSectorSize, .physicalSectorSize,
             .parentLocator, .fixedUnallocated, .tableLength, .tableReserved, .tableState,
-            .bitmapState, .tableOffset, .blockCut, .blockOverlap, .unusedOffset,
+            .bitmapState, .bitmapMissing, .parentLoop, .parentSectorSize, .parentDamaged,
+            .tableOffset, .blockCut, .blockOverlap, .unusedOffset,
             .retainedOffset, .strayEntries, .blockOrder, .shortLastBlock, .fileSize,
             .unusedSpace, .fieldValue:
             self = .failed

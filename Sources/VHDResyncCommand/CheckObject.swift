@@ -4,6 +4,7 @@ internal import VHDX
 /// What `check --json` prints of a file that it could read. README.md documents the keys; they keep
 /// their names, and all are always there.
 struct CheckObject: Encodable, Equatable {
+    /// One image of a chain.
     struct Image: Encodable, Equatable {
         var path: String
         /// Nil where nothing was found.
@@ -54,10 +55,13 @@ struct CheckObject: Encodable, Equatable {
     var returnValue: UInt32
     var returnName: String
     var check: Image
+    /// With `--chain`: from the image's own parent on.
+    var parents: [Image]
 
     init(_ checks: [ImageCheck], _ code: ReturnCode) {
         returnValue = code.rawValue
         returnName = code.name
         check = Image(checks[0])
+        parents = checks.dropFirst().map(Image.init)
     }
 }

@@ -1,4 +1,5 @@
 internal import Replication
+internal import Resync
 internal import VHDX
 
 /// `vhdresync check DISK`.
@@ -7,7 +8,7 @@ enum CheckVerb {
         let job = ConcreteJob()
         job.start()
         do throws(VHDXError) {
-            let checks = [try ImageCheck(ofImageAt: invocation.paths[0])]
+            let checks = try Self.checks(invocation)
             let code = ReturnCode(checks)
             job.complete()
             return invocation.wantsJSON
@@ -19,5 +20,11 @@ enum CheckVerb {
             return Output.failure(
                 code, job, "\(error)", disks: [], wantsJSON: invocation.wantsJSON)
         }
+    }
+
+    private static func checks(_ invocation: Invocation) throws(VHDXError) -> [ImageCheck] {
+        let path = invocation.paths[0]
+        guard invocation.includesParents else { return [try ImageCheck(ofImageAt: path)] }
+        return try ImageCheck.chain(ofImageAt: path, parents: invocation.options.parents)
     }
 }

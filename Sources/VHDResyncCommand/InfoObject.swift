@@ -19,10 +19,18 @@ struct InfoObject: Encodable, Equatable {
         var headerSequenceNumber: UInt64
         var logIsDirty: Bool
         var blockStates: BlockStates
+        var parents: [Parent]
         var geometry: GeometryObject
         var log: Log
         var regions: [Region]
         var allocation: AllocationObject
+    }
+
+    /// One of the images that the image builds on: the error says why it cannot be used.
+    struct Parent: Encodable, Equatable {
+        var path: Nullable<String>
+        var dataWriteGUID: Nullable<String>
+        var error: Nullable<String>
     }
 
     struct GeometryObject: Encodable, Equatable {
@@ -48,6 +56,7 @@ struct InfoObject: Encodable, Equatable {
 
     struct AllocationObject: Encodable, Equatable {
         var payloadBytes: UInt64
+        var sectorBitmaps: UInt64
         var usedBytes: UInt64
         var unusedBytes: UInt64
         var contiguousRuns: UInt64
@@ -87,6 +96,7 @@ struct InfoObject: Encodable, Equatable {
                 notPresent: states.notPresent, undefined: states.undefined, zero: states.zero,
                 unmapped: states.unmapped, fullyPresent: states.fullyPresent,
                 partiallyPresent: states.partiallyPresent),
+            parents: description.parents.map(Parent.init),
             geometry: GeometryObject(
                 payloadBlocks: geometry.payloadBlockCount, chunkRatio: geometry.chunkRatio,
                 batEntries: geometry.entryCount),
@@ -95,10 +105,24 @@ struct InfoObject: Encodable, Equatable {
                 entriesToReplay: log.entryCountToReplay),
             regions: description.regions.map(Region.init),
             allocation: AllocationObject(
-                payloadBytes: allocation.payloadByteCount, usedBytes: description.usedByteCount,
+                payloadBytes: allocation.payloadByteCount, sectorBitmaps: description.bitmapCount,
+                usedBytes: description.usedByteCount,
                 unusedBytes: description.unusedByteCount, contiguousRuns: allocation.runCount,
                 percentOfParts: allocation.parts.map(\.allocatedPercent),
                 map: InfoText.map(allocation)))
+    }
+}
+
+extension InfoObject.Parent {
+    init(_ parent: ImageDescription.Parent) {
+        switch parent {
+        case .found(let path, let dataWriteGUID):
+            self.init(
+                path: Nullable(path), dataWriteGUID: Nullable("\(dataWriteGUID)"),
+                error: Nullable(nil))
+        case .missing(let reason):
+            self.init(path: Nullable(nil), dataWriteGUID: Nullable(nil), error: Nullable(reason))
+        }
     }
 }
 

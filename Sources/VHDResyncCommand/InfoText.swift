@@ -23,13 +23,23 @@ enum InfoText {
         ]
         let lastLines = [
             ("payload blocks", blocks(info.blockStates)),
+            ("sector bitmaps", "\(description.bitmapCount)"),
             ("allocated", "\(size(allocation.payloadByteCount)) in payload blocks"),
             ("used in the file", size(description.usedByteCount)),
             ("unused in the file", size(description.unusedByteCount)),
             ("contiguous runs", "\(allocation.runCount)"),
             ("map", "[\(map(allocation))]"),
         ]
-        return AlignedLines.text(lines + description.regions.map(region) + lastLines)
+        return AlignedLines.text(
+            lines + description.parents.map(parent) + description.regions.map(region) + lastLines)
+    }
+
+    private static func parent(_ parent: ImageDescription.Parent) -> (String, String) {
+        switch parent {
+        case .found(let path, let dataWriteGUID):
+            ("parent", "\(path.printable), data write GUID \(dataWriteGUID)")
+        case .missing(let reason): ("parent", "missing: \(reason.printable)")
+        }
     }
 
     private static func geometry(_ geometry: Geometry) -> String {

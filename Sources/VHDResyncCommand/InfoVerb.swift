@@ -1,4 +1,5 @@
 internal import Replication
+internal import Resync
 internal import VHDX
 
 /// `vhdresync info DISK`.
@@ -7,7 +8,8 @@ enum InfoVerb {
         let job = ConcreteJob()
         job.start()
         do throws(VHDXError) {
-            let description = try ImageDescription(ofImageAt: invocation.paths[0])
+            let description = try ImageDescription(
+                ofImageAt: invocation.paths[0], parents: invocation.options.parents)
             job.complete()
             return invocation.wantsJSON
                 ? Output.json(InfoObject(description), .completed)

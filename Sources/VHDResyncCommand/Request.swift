@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Resync
+internal import VHDX
 
 /// What the arguments ask for.
 enum Request {
@@ -18,6 +19,8 @@ struct Invocation {
     var options: ResyncOptions
     var timeout: Duration?
     var wantsJSON = false
+    /// Whether `check` follows the chain of parents.
+    var includesParents = false
     var progress = ProgressChoice.auto
     var isQuiet = false
 }
@@ -77,8 +80,12 @@ extension Invocation {
         case .help, .version: break
         case .dryRun: options.isDryRun = true
         case .create: options.createsReplica = true
+        case .parent: options.parentOfNewReplica = try Operand.localPath(argument)
+        case .parentPath: options.parents.folders.append(try Operand.localPath(argument))
+        case .force: options.breaksChildren = true
         case .verify: options.verifiesWholeReplica = true
         case .json: wantsJSON = true
+        case .chain: includesParents = true
         case .quiet: isQuiet = true
         case .blockSize: options.blockSize = try OptionValues.blockSize(argument)
         case .jobs: options.workerCount = try OptionValues.jobs(argument)
@@ -96,6 +103,12 @@ extension Invocation {
     private func checkCombination() throws(UsageError) {
         guard !(options.isDryRun && options.verifiesWholeReplica) else {
             throw .invalid("a dry run writes nothing, so '--verify' means nothing to it")
+        }
+        guard verb != .check || includesParents || options.parents.folders.isEmpty else {
+            throw .invalid("'check' looks for parents with '--chain' only")
+        }
+        guard options.parentOfNewReplica == nil || options.createsReplica else {
+            throw .invalid("'--parent' is for a replica that is made: it needs '--create'")
         }
     }
 

@@ -4,8 +4,7 @@ internal import Storage
 /// file's space.
 struct BlockCheck {
     let table: BlockAllocationTable
-    var space: SpaceMap
-    private var states = ImageInfo.BlockStates()
+    private var scan: TableScan
     /// Where the block lies that was placed last, in the order of the disk.
     private var lastPlace: UInt64?
     private var backwardCount: UInt64 = 0
@@ -16,10 +15,11 @@ struct BlockCheck {
 
     init(table: BlockAllocationTable, space: SpaceMap) {
         self.table = table
-        self.space = space
+        scan = TableScan(table: table, space: space)
     }
 
     private var geometry: Geometry { table.geometry }
+    private var space: SpaceMap { scan.space }
 
     private func position(ofEntry index: UInt64) -> UInt64 {
         table.region.fileOffset + index * UInt64(BATEntry.byteCount)
@@ -34,13 +34,18 @@ struct BlockCheck {
         let end = min(table.region.range.upperBound, max(file.byteCount, start))
         let entryCount = (end - start) / UInt64(BATEntry.byteCount)
         let usedCount = min(geometry.entryCount, entryCount)
-        try table.forEachEntry(0..<usedCount, of: file) { (index, entry) throws(VHDXError) in
+        try table.forEachEntry(0..<usedCount, of: file, evenZero: { scan.needsBitmap }) {
+            (index, entry) throws(VHDXError) in
             try check(entry, at: index, of: file, &list)
         }
         try table.forEachEntry(usedCount..<entryCount, of: file) { index, _ in
-            strayCount += 1
-            firstStray = firstStray ?? position(ofEntry: index)
+            countStray(at: index)
         }
+    }
+
+    private mutating func countStray(at index: UInt64) {
+        strayCount += 1
+        firstStray = firstStray ?? position(ofEntry: index)
     }
 
     private mutating func check<File: RandomAccessFile & ~Copyable>(
@@ -48,14 +53,18 @@ struct BlockCheck {
         _ list: inout FindingList
     ) throws(VHDXError) {
         do throws(VHDXError) {
-            try table.scan(entry, at: index, of: file, &space, &states)
+            try scan.take(entry, at: index, of: file)
         } catch {
             if case .file = error { throw error }
             return list.add(error, subject: subject(ofEntry: index))
         }
-        guard case .payloadBlock(let block) = geometry.role(ofEntry: index) else { return }
+        guard entry.rawValue != 0 else { return }
+        let role = geometry.role(ofEntry: index)
+        if role == .unused { return countStray(at: index) }
         noteOffset(entry, at: index, &list)
-        guard entry.state == .fullyPresent || entry.state == .partiallyPresent else { return }
+        guard case .payloadBlock(let block) = role,
+            entry.state == .fullyPresent || entry.state == .partiallyPresent
+        else { return }
         if let lastPlace, entry.fileOffset < lastPlace {
             backwardCount += 1
             firstBackward = firstBackward ?? block
@@ -68,7 +77,8 @@ struct BlockCheck {
     private func subject(ofEntry index: UInt64) -> String {
         switch geometry.role(ofEntry: index) {
         case .payloadBlock(let block): "payload block \(block): "
-        case .sectorBitmap: "sector bitmap \(index / (geometry.chunkRatio + 1)): "
+        case .sectorBitmap(let chunk): "sector bitmap \(chunk): "
+        case .unused: ""
         }
     }
 
@@ -127,7 +137,7 @@ struct BlockCheck {
                 "entries behind that of the last block that are not 0, and mean nothing: "
                     + "\(strayCount)")
         }
-        let absentCount = geometry.payloadBlockCount - states.fullyPresent
+        let absentCount = geometry.payloadBlockCount - scan.states.fullyPresent
         if isFixed, absentCount > 0, list.counts[.error] == nil {
             list.add(
                 .notice, .fixedUnallocated, .fileParameters, at: nil, value: absentCount,

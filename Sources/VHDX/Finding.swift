@@ -111,7 +111,10 @@ extension VHDXError {
             (.header, nil, nil)
         case .unsupported:
             (.metadataItem, nil, nil)
-        case .file, .outOfMemory, .invalidGeometry:
+        case .parentNotFound, .parentMismatch, .parentOutsideFolders, .parentLoop,
+            .parentSectorSize:
+            (.parentLocator, nil, nil)
+        case .file, .hasChild, .outOfMemory, .invalidGeometry:
             (.file, nil, nil)
         }
     }

@@ -4,10 +4,14 @@ extension FormatRule {
         switch (self, error) {
         case (_, .unsupported(let what, _)), (_, .limitExceeded(let what, _)): what
         case (.itemMissing, .missing(let structure, _)):
-            "the image has no usable \(structure.rawValue), which every image must have"
+            "the image has no usable \(structure.rawValue), which it must have"
         case (.regionMissing, .missing(let structure, _)):
             "the image has no usable region for the \(structure.rawValue), so that its content "
                 + "cannot be found"
+        case (.parentDamaged, _): "its parent cannot be used: \(error)"
+        case (_, .parentNotFound), (_, .parentMismatch), (_, .parentOutsideFolders),
+            (_, .parentLoop), (_, .parentSectorSize):
+            "\(error)"
         case (.headerCurrent, .ambiguous), (.regionTableCurrent, .ambiguous):
             "both copies are valid and differ, so that nothing says which one counts"
         case (_, .truncated(_, _, _, let fileSize)):
@@ -50,6 +54,9 @@ extension FormatRule {
         case .tableReserved: "bits that must be zero are set, so that the entry cannot be trusted"
         case .tableState: "the state is one that it cannot have, so that its content is not known"
         case .bitmapState: "a sector bitmap cannot have this state in this image"
+        case .bitmapMissing:
+            "blocks of its chunk are in part here and in part in the parent, and nothing says which"
+        case .parentLocator: "the locator cannot be read, so that the parent cannot be found"
         case .tableOffset: "it cannot lie there, so that its content is lost"
         case .blockOverlap: "it and something else claim the same bytes of the file"
         default: "it has a value that the format forbids"

@@ -57,7 +57,6 @@ public enum FormatRule: String, CaseIterable, Sendable {
     case logicalSectorSize = "logical-sector-size"
     case physicalSectorSize = "physical-sector-size"
     case parentLocator = "parent-locator"
-    case differencing
     case fixedUnallocated = "fixed-unallocated"
 
     // The block allocation table and the blocks.
@@ -65,6 +64,7 @@ public enum FormatRule: String, CaseIterable, Sendable {
     case tableReserved = "bat-reserved"
     case tableState = "bat-state"
     case bitmapState = "bat-bitmap-state"
+    case bitmapMissing = "bat-bitmap-missing"
     case tableOffset = "bat-offset"
     case blockCut = "block-cut"
     case blockOverlap = "block-overlap"
@@ -73,6 +73,14 @@ public enum FormatRule: String, CaseIterable, Sendable {
     case strayEntries = "bat-stray"
     case blockOrder = "block-order"
     case shortLastBlock = "short-last-block"
+
+    // The chain.
+    case parentNotFound = "parent-not-found"
+    case parentMismatch = "parent-mismatch"
+    case parentOutside = "parent-outside"
+    case parentLoop = "parent-loop"
+    case parentSectorSize = "parent-sector-size"
+    case parentDamaged = "parent-damaged"
 
     // The file as a whole.
     case fileSize = "file-size"
@@ -100,7 +108,7 @@ public enum FormatRule: String, CaseIterable, Sendable {
         case .metadataSignature, .metadataCount, .metadataReserved: "2.6.1.1"
         case .itemOffset, .itemLength, .itemFlags, .itemDuplicate, .itemOverlap: "2.6.1.2"
         case .itemMissing, .itemUnknown: "2.6.2"
-        case .blockSize, .fileParameterFlags, .differencing, .fixedUnallocated: "2.6.2.1"
+        case .blockSize, .fileParameterFlags, .fixedUnallocated: "2.6.2.1"
         case .virtualSize: "2.6.2.2"
         case .logicalSectorSize: "2.6.2.4"
         case .physicalSectorSize: "2.6.2.5"
@@ -108,8 +116,11 @@ public enum FormatRule: String, CaseIterable, Sendable {
         case .tableLength, .strayEntries: "2.5"
         case .tableReserved, .tableOffset: "2.5.1"
         case .tableState, .unusedOffset, .retainedOffset: "2.5.1.1"
-        case .bitmapState: "2.5.1.2"
+        case .bitmapState, .bitmapMissing: "2.5.1.2"
         case .blockCut, .blockOverlap, .blockOrder, .shortLastBlock: "2.4"
+        case .parentNotFound, .parentMismatch, .parentOutside, .parentLoop, .parentSectorSize,
+            .parentDamaged:
+            "2.6.2.6.3"
         case .fileSize, .unusedSpace, .fieldValue: "2.1"
         }
     }
@@ -124,6 +135,7 @@ extension FormatRule {
         case .wrongSignature(let structure, _, _): self = Self.signature(structure)
         case .wrongChecksum(.regionTable, _, _, _, _): self = .regionTableChecksum
         case .wrongChecksum: self = .headerChecksum
+        case .invalidField(.parentLocator, _, _, _, _): self = .parentLocator
         case .invalidField(let structure, let field, _, _, _):
             self = Self.fields[Field(structure, field)] ?? .fieldValue
         case .noValidCopy(let structure, _), .ambiguous(let structure, _, _):
@@ -135,7 +147,12 @@ extension FormatRule {
         case .noValidLogEntry: self = .logEntries
         case .sequenceNumberExhausted: self = .headerExhausted
         case .limitExceeded: self = .logLimit
-        case .file, .unsupported, .outOfMemory, .invalidGeometry: self = .fieldValue
+        case .parentNotFound: self = .parentNotFound
+        case .parentMismatch: self = .parentMismatch
+        case .parentOutsideFolders: self = .parentOutside
+        case .parentLoop: self = .parentLoop
+        case .parentSectorSize: self = .parentSectorSize
+        case .file, .hasChild, .unsupported, .outOfMemory, .invalidGeometry: self = .fieldValue
         }
     }
 
@@ -145,9 +162,10 @@ extension FormatRule {
         case .header: .headerCut
         case .log, .logEntry: .logCut
         case .regionTable: .regionTableCut
-        case .payloadBlock: .blockCut
+        case .payloadBlock, .sectorBitmap: .blockCut
         case .metadataTable, .fileParameters, .virtualDiskSize, .virtualDiskID,
-            .logicalSectorSize, .physicalSectorSize, .metadataItem, .blockAllocationTable:
+            .logicalSectorSize, .physicalSectorSize, .metadataItem, .parentLocator,
+            .blockAllocationTable:
             .regionCut
         }
     }
@@ -207,6 +225,8 @@ extension FormatRule {
         Field(.blockAllocationTable, "reserved bits"): .tableReserved,
         Field(.blockAllocationTable, "state"): .tableState,
         Field(.blockAllocationTable, "sector bitmap state"): .bitmapState,
+        Field(.blockAllocationTable, "sector bitmap state of a partially present block"):
+            .bitmapMissing,
         Field(.blockAllocationTable, "file offset"): .tableOffset,
     ]
 }

@@ -11,6 +11,10 @@ public struct ImageCheck: Equatable, Sendable {
     /// What was not looked at, because something that leads to it is damaged.
     public private(set) var unchecked: [Structure] = []
 
+    /// Where a differencing image finds its parent; nil also where that cannot be read.
+    private var locator: ParentLocator?
+    private var geometry: Geometry?
+
     /// In the order of the structures in the file: what opening meets first stands first.
     public var findings: [Finding] { list.findings }
 
@@ -39,6 +43,8 @@ public struct ImageCheck: Equatable, Sendable {
         let space = ImageLayout.space(of: regions, log: log.range, in: path)
         for error in space.errors { list.add(error) }
         let items = try checkMetadata(of: imageFile, regions)
+        locator = items?.parentLocator
+        geometry = items.map(Geometry.init)
         try checkBlocks(of: imageFile, regions, items, space.value ?? SpaceMap())
     }
 }
@@ -47,6 +53,49 @@ extension ImageCheck {
     /// Opens an image for reading, and checks it by itself.
     public init(ofImageAt path: String) throws(VHDXError) {
         try self.init(DiskFile.openImage(at: path, for: .reading))
+    }
+
+    /// Checks an image and all that it builds on: the image first, then its parent, and so on. A
+    /// parent that cannot be found or is another one is an error of its child.
+    ///
+    /// - Throws: what keeps one of the files from being read at all.
+    public static func chain(
+        ofImageAt path: String, parents: ParentSearch
+    ) throws(VHDXError) -> [ImageCheck] {
+        let file = try DiskFile.openImage(at: path, for: .reading)
+        var chain = ImageChain(startingWith: file, parents)
+        var check = try ImageCheck(file)
+        var checks: [ImageCheck] = []
+        while let locator = check.locator, locator != .unknown {
+            let parent: ImageCheck
+            do throws(VHDXError) {
+                parent = try ImageCheck(chain.parentFile(of: check.path, locator))
+            } catch {
+                try check.addParentError(error)
+                break
+            }
+            check.checkSectors(of: parent)
+            checks.append(check)
+            check = parent
+        }
+        return checks + [check]
+    }
+
+    private mutating func addParentError(_ error: VHDXError) throws(VHDXError) {
+        switch error {
+        case .file: throw error
+        case .parentNotFound, .parentMismatch, .parentOutsideFolders, .parentLoop: list.add(error)
+        default: list.add(error, rule: .parentDamaged)
+        }
+    }
+
+    private mutating func checkSectors(of parent: ImageCheck) {
+        guard let geometry, let parentGeometry = parent.geometry else { return }
+        do throws(VHDXError) {
+            try geometry.checkParent(parentGeometry, of: path, parentPath: parent.path)
+        } catch {
+            list.add(error)
+        }
     }
 }
 
@@ -133,7 +182,7 @@ extension ImageCheck {
         _ position: UInt64
     ) {
         for range in ranges {
-            guard let place = bytes[range].firstIndex(where: { $0 != 0 }) else { continue }
+            guard let place = bytes.firstNonzero(in: range) else { continue }
             list.add(
                 .notice, rule, structure, at: position + UInt64(place), value: UInt64(bytes[place]),
                 "a reserved byte is not zero; it means nothing to software of today")
@@ -288,11 +337,6 @@ extension ImageCheck {
             noteItems(value, region, hasParent: items.value?.hasParent ?? true)
             noteReserved(of: value, bytes, at: region.fileOffset)
         }
-        if let items = items.value, items.hasParent {
-            list.add(
-                .error, .differencing, .fileParameters, at: region.fileOffset,
-                "a differencing image, which needs its parent")
-        }
         return items.value
     }
 
@@ -368,6 +412,23 @@ extension ImageCheck {
         let table = BlockAllocationTable(geometry: geometry, region: region)
         var blocks = BlockCheck(table: table, space: space)
         try blocks.run(on: file, &list)
-        blocks.finish(isFixed: items.leavesBlocksAllocated, in: file, &list)
+        blocks.finish(isFixed: items.kind == .fixed, in: file, &list)
+    }
+}
+
+extension [UInt8] {
+    /// Where the first byte is that is not 0.
+    fileprivate func firstNonzero(in range: Range<Int>) -> Int? {
+        var place = range.lowerBound
+        while place < range.upperBound {
+            if range.upperBound - place >= 8, rawSpan.load(UInt64.self, at: place) == 0 {
+                place += 8
+            } else if self[place] != 0 {
+                return place
+            } else {
+                place += 1
+            }
+        }
+        return nil
     }
 }

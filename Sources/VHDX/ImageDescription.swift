@@ -21,12 +21,25 @@ public struct ImageDescription: Equatable, Sendable {
         public var isRequired: Bool
     }
 
+    /// One of the images that a differencing image builds on.
+    public enum Parent: Equatable, Sendable {
+        case found(path: String, dataWriteGUID: GUID)
+        /// It cannot be used, and why, in a clause.
+        case missing(String)
+    }
+
     public var info: ImageInfo
+    /// From the image's own parent to the last that was found.
+    public var parents: [Parent] = []
+    /// Where the parent is looked for; nil where there is none.
+    var locator: ParentLocator?
     public var geometry: Geometry
     public var log: Log
     /// In the order of the table.
     public var regions: [Region]
     public var allocation: Allocation
+    /// Sector bitmap blocks of 1 MiB that a differencing image has.
+    public var bitmapCount: UInt64
     /// Bytes of the file that something occupies, and the rest of it.
     public var usedByteCount: UInt64
     public var unusedByteCount: UInt64
@@ -94,7 +107,7 @@ extension Allocation.Part {
 }
 
 extension ImageDescription {
-    /// Checks an image, and describes it.
+    /// Checks an image by itself, and describes it.
     ///
     /// - Throws: what keeps it from being read.
     public init<File: RandomAccessFile & ~Copyable>(_ file: consuming File) throws(VHDXError) {
@@ -108,12 +121,13 @@ extension ImageDescription {
         let fileSize = imageFile.byteCount
         info = ImageInfo(
             layout, of: imageFile.name, fileSize: fileSize, logIsDirty: sequence != nil)
+        locator = layout.items.parentLocator
         geometry = layout.geometry
         log = Log(
             fileOffset: header.header.logOffset, length: UInt64(header.header.logLength),
             entryCountToReplay: sequence?.entries.count ?? 0)
         regions = layout.regions.table.entries.map(Region.init)
-        allocation = try Self.allocation(in: layout.table, of: imageFile)
+        (allocation, bitmapCount) = try Self.allocation(in: layout.table, of: imageFile)
         // The last block may reach past the end of the file.
         let occupied = layout.space.end - layout.space.freeByteCount
         let missing = layout.space.end - min(layout.space.end, fileSize)
@@ -121,24 +135,48 @@ extension ImageDescription {
         unusedByteCount = fileSize - usedByteCount
     }
 
-    /// Opens an image for reading, checks it, and describes it.
-    public init(ofImageAt path: String) throws(VHDXError) {
-        try self.init(DiskFile.openImage(at: path, for: .reading))
+    /// Opens an image for reading, checks it, and describes it and what it builds on, as far as
+    /// that can be found.
+    public init(
+        ofImageAt path: String, parents search: ParentSearch = ParentSearch()
+    ) throws(VHDXError) {
+        let file = try DiskFile.openImage(at: path, for: .reading)
+        var chain = ImageChain(startingWith: file, search)
+        try self.init(file)
+        var child = self
+        while let locator = child.locator {
+            do throws(VHDXError) {
+                let file = try chain.parentFile(of: child.info.path, locator)
+                let parent = try ImageDescription(file)
+                try child.geometry.checkParent(
+                    parent.geometry, of: child.info.path, parentPath: parent.info.path)
+                parents.append(
+                    .found(path: parent.info.path, dataWriteGUID: parent.info.dataWriteGUID))
+                child = parent
+            } catch {
+                parents.append(.missing("\(error)"))
+                break
+            }
+        }
     }
 
     private static func allocation<File: RandomAccessFile & ~Copyable>(
         in table: BlockAllocationTable, of file: borrowing ImageFile<File>
-    ) throws(VHDXError) -> Allocation {
+    ) throws(VHDXError) -> (Allocation, bitmapCount: UInt64) {
         let geometry = table.geometry
         var allocation = Allocation(virtualSize: geometry.virtualSize)
+        var bitmapCount: UInt64 = 0
         try table.forEachEntry(0..<geometry.entryCount, of: file) {
             (index, entry) throws(VHDXError) in
-            guard let place = try table.check(entry, at: index, of: file),
-                case .payloadBlock(let block) = geometry.role(ofEntry: index)
-            else { return }
-            allocation.add(geometry.virtualRange(ofBlock: block), at: place)
+            guard let place = try table.check(entry, at: index, of: file) else { return }
+            switch geometry.role(ofEntry: index) {
+            case .payloadBlock(let block):
+                allocation.add(geometry.virtualRange(ofBlock: block), at: place)
+            case .sectorBitmap: bitmapCount += 1
+            case .unused: break
+            }
         }
-        return allocation
+        return (allocation, bitmapCount)
     }
 }
 

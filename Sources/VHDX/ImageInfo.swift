@@ -46,7 +46,7 @@ extension ImageInfo {
         let header = layout.header.header
         self.path = path
         creator = layout.creator
-        kind = layout.items.leavesBlocksAllocated ? .fixed : .dynamic
+        kind = layout.items.kind
         virtualSize = layout.geometry.virtualSize
         self.fileSize = fileSize
         payloadBlockSize = layout.geometry.blockSize

@@ -47,12 +47,8 @@ struct ImageLayout: Sendable {
             of: regions.table, log: header.header.logRange, in: file.name
         ).valid()
 
-        let metadata = try Self.metadataRegion(in: regions.table, of: file.name)
+        items = try Self.readItems(from: file, regions.table)
         let region = try Self.tableRegion(in: regions.table, of: file.name)
-        items = try MetadataItems.read(from: file, in: metadata)
-        guard !items.hasParent else {
-            throw .unsupported("a differencing image, which needs its parent", path: file.name)
-        }
         geometry = Geometry(items)
         try Self.checkLength(of: region, for: geometry, of: file.name)
         table = BlockAllocationTable(geometry: geometry, region: region)
@@ -86,6 +82,13 @@ struct ImageLayout: Sendable {
                 .blockAllocationTable, field: "region length", value: UInt64(region.length),
                 path: path, at: region.fileOffset)
         }
+    }
+
+    static func readItems(
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, _ regions: RegionTable
+    ) throws(VHDXError) -> MetadataItems {
+        let region = try metadataRegion(in: regions, of: file.name)
+        return try MetadataItems.read(from: file, in: region)
     }
 
     /// What the headers, the log and the regions occupy, which must not overlap.

@@ -50,6 +50,7 @@ import VHDX
             "region:                 metadata, 1.0 MiB at byte 2097152, required",
             "region:                 block allocation table, 1.0 MiB at byte 3145728, required",
             "payload blocks:         4 present, 58 not present, 1 zero, 1 unmapped",
+            "sector bitmaps:         0",
             "allocated:              4.0 MiB (4194304 bytes) in payload blocks",
             "used in the file:       8.0 MiB (8388608 bytes)",
             "unused in the file:     1.0 MiB (1048576 bytes)",

@@ -43,7 +43,13 @@ struct ImageCheckAgreementTests {
                     lastFileOffset: 6 << 20,
                     [.data(at: 3 << 20, page), .zero(at: 3 << 20 | 4096, count: 8192)])
             ])
-        return [plain, chunks, fixed, regions, dirty].map { $0.build().content }
+        var child = ImageBuilder(virtualSize: 5 << 30, kind: .differencing)
+        child.addLocator()
+        child.addBitmap(ofChunk: 0, sectors: [5..<9])
+        child.addBitmap(ofChunk: 1, sectors: [])
+        for block in [0, 4095, 4096] as [UInt64] { child.addBlock(block, state: 7) }
+        child.addBlock(1)
+        return [plain, chunks, fixed, regions, dirty, child].map { $0.build().content }
     }()
 
     /// Where structures stand that a damage is likely to be noticed in.
@@ -51,6 +57,7 @@ struct ImageCheckAgreementTests {
         0..<8, 65536..<65616, 131_072..<131_152, 196_608..<196_720, 262_144..<262_256,
         1 << 20..<1 << 20 | 80, 1 << 20 | 8192..<1 << 20 | 8352,
         2 << 20..<2 << 20 | 256, 2 << 20 | 65536..<2 << 20 | 65576,
+        2 << 20 | 69632..<2 << 20 | 69800,
         3 << 20..<3 << 20 | 96, 3 << 20 | 32760..<3 << 20 | 32792,
     ]
 
@@ -99,8 +106,9 @@ struct ImageCheckAgreementTests {
     func undamaged() throws {
         for content in Self.images {
             let file = MemoryFile(content: content)
-            #expect(readingRefusal(of: file) == nil)
-            #expect(ImageCheck.findings(in: file)?.contains { $0.severity == .error } == false)
+            let findings = ImageCheck.findings(in: file)
+            #expect(disagreement(of: findings, with: readingRefusal(of: file)) == nil)
+            #expect(findings?.contains { $0.severity == .error } == false)
         }
     }
 
@@ -108,7 +116,7 @@ struct ImageCheckAgreementTests {
     func damaged() {
         var refused = 0
         var rules: Set<FormatRule> = []
-        for seed in 0..<4000 as Range<UInt64> {
+        for seed in 0..<3000 as Range<UInt64> {
             var random = SeededGenerator(seed: seed)
             let file = MemoryFile(content: Self.images[Int(seed) % Self.images.count])
             for _ in 0...Int.random(in: 0..<4, using: &random) { damage(file, &random) }
@@ -116,11 +124,11 @@ struct ImageCheckAgreementTests {
             let findings = ImageCheck.findings(in: file)
             let disagreement = disagreement(of: findings, with: refusal)
             #expect(disagreement == nil, "seed \(seed)")
-            refused += refusal == nil ? 0 : 1
+            refused += findings?.contains { $0.severity == .error } == true ? 1 : 0
             rules.formUnion(findings?.map(\.rule) ?? [])
         }
         // Neither all nor none, and of all sorts.
-        #expect((1000..<3800).contains(refused), "\(refused)")
+        #expect((1000..<2900).contains(refused), "\(refused)")
         #expect(rules.count > 40, "\(rules.count)")
     }
 }
