@@ -38,8 +38,31 @@ struct BlockCheck {
             (index, entry) throws(VHDXError) in
             try check(entry, at: index, of: file, &list)
         }
-        try table.forEachEntry(usedCount..<entryCount, of: file) { index, _ in
-            countStray(at: index)
+        try countStrays(usedCount..<entryCount, of: file)
+    }
+
+    /// Looks through the rest of the region, but for holes of the file: the rest can have 4 GiB.
+    private mutating func countStrays<File: RandomAccessFile & ~Copyable>(
+        _ indices: Range<UInt64>, of file: borrowing ImageFile<File>
+    ) throws(VHDXError) {
+        let start = table.region.fileOffset
+        let size = UInt64(BATEntry.byteCount)
+        let end = position(ofEntry: indices.upperBound)
+        var next = indices.lowerBound
+        let canHaveHoles = !file.overlay.intersects(position(ofEntry: next)..<end)
+        while next < indices.upperBound {
+            var entries = next..<indices.upperBound
+            if canHaveHoles {
+                let data = try onFile { () throws(FileError) in
+                    try file.base.nextData(from: position(ofEntry: next), limit: end)
+                }
+                guard let data else { return }
+                let first = (data.lowerBound - start) / size
+                let last = (data.upperBound - start).dividedRoundingUp(by: size)
+                entries = max(first, next)..<max(last, next)
+            }
+            try table.forEachEntry(entries, of: file) { index, _ in countStray(at: index) }
+            next = entries.upperBound
         }
     }
 

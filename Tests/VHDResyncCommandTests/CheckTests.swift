@@ -155,6 +155,49 @@ import VHDX
         }
     }
 
+    @Test func followsTheChain() throws {
+        let folder = try TemporaryFolder()
+        let child = try TestImage.unpack("fat-differential.vhdx", in: folder)
+        let parent = folder.file("fat-parent.vhdx")
+        let both = try Program.run(["check", "--chain", child])
+        #expect(both.status == 0)
+        #expect(both.output == "\(child): nothing to report\n\n\(parent): nothing to report\n")
+        let json = try JSONKeys.object(
+            try Program.run(["check", "--chain", "--json", child]).output)
+        let parents = try #require(json["parents"] as? [[String: Any]])
+        #expect(parents.map { Set($0.keys) } == [JSONKeys.check])
+        #expect(parents.first?["path"] as? String == parent)
+        let info = try Program.run(["info", child])
+        #expect(
+            info.output.contains("parent:                 \(parent), data write GUID f88d4d92-"))
+
+        try FileManager.default.createDirectory(
+            atPath: folder.file("elsewhere"), withIntermediateDirectories: false)
+        let elsewhere = folder.file("elsewhere/fat-parent.vhdx")
+        try FileManager.default.moveItem(atPath: parent, toPath: elsewhere)
+        #expect(try Program.run(["check", child]).status == 0)
+        let missing = try Program.run(["check", "--chain", child])
+        #expect(missing.status == ReturnCode.fileNotFound.exitStatus)
+        #expect(missing.output.hasPrefix("error: parent-not-found (2.6.2.6.3): parent locator: "))
+        let withoutParent = try Program.run(["info", child])
+        #expect(withoutParent.status == 0)
+        #expect(
+            withoutParent.output.contains("parent:                 missing: cannot find the parent")
+        )
+        let named = try Program.run(
+            ["check", "--chain", "--parent-path", folder.file("elsewhere"), child])
+        #expect(named.status == 0)
+        #expect(named.output.hasSuffix("\(elsewhere): nothing to report\n"))
+        let alone = try Program.run(["check", "--parent-path", folder.path, child])
+        #expect(alone.status == ReturnCode.invalidParameter.exitStatus)
+
+        try Data(repeating: 0xFF, count: 64).write(to: URL(filePath: elsewhere))
+        let damaged = try Program.run(
+            ["check", "--chain", "--parent-path", folder.file("elsewhere"), child])
+        #expect(damaged.status == ReturnCode.failed.exitStatus)
+        #expect(damaged.output.contains("error: parent-damaged (2.6.2.6.3)"))
+    }
+
     @Test func aFileThatCannotBeReadIsAnErrorAsForEveryVerb() throws {
         let folder = try TemporaryFolder()
         let missing = folder.file("missing.vhdx")
