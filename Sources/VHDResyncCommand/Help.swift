@@ -19,6 +19,7 @@ enum Help {
               --parent IMAGE     with --create: store what differs from IMAGE alone
               --parent-path DIR  where parents may be, besides beside their children
               --chain            with 'check': look at the parents of DISK too
+              --grow             make a replica that is smaller as large as the primary
               --force            write even if another image builds on REPLICA
               --verify           read the whole replica again afterwards
           -o, --output MAP       where 'map' writes

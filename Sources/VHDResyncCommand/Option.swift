@@ -13,6 +13,7 @@ enum Option: Int32, CaseIterable, Sendable {
     case parent
     case parentPath
     case chain
+    case grow
     case force
     case verify
     case timeout
@@ -34,6 +35,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .parent: "parent"
         case .parentPath: "parent-path"
         case .chain: "chain"
+        case .grow: "grow"
         case .force: "force"
         case .verify: "verify"
         case .timeout: "timeout"
@@ -50,7 +52,7 @@ enum Option: Int32, CaseIterable, Sendable {
     var takesArgument: Bool {
         switch self {
         case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath: true
-        case .dryRun, .quiet, .help, .version, .create, .chain, .force, .verify, .json: false
+        case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json: false
         }
     }
 
@@ -61,7 +63,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info && verb != .check
         case .compare: verb == .resync || verb == .diff
         case .chain: verb == .check
-        case .dryRun, .create, .parent, .force, .verify: verb == .resync
+        case .dryRun, .create, .parent, .grow, .force, .verify: verb == .resync
         // For diff it is refused with a sentence of its own.
         case .output: verb == .map || verb == .diff
         }

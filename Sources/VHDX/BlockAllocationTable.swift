@@ -100,7 +100,7 @@ extension BlockAllocationTable {
         _ entry: BATEntry, at index: UInt64,
         of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> Range<UInt64>? {
-        let position = region.fileOffset + index * UInt64(BATEntry.byteCount)
+        let position = position(ofEntry: index)
         func invalid(_ field: String, _ value: UInt64) -> VHDXError {
             .invalidField(
                 .blockAllocationTable, field: field, value: value, path: file.name, at: position)
@@ -156,33 +156,53 @@ extension BlockAllocationTable {
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, into space: inout SpaceMap
     ) throws(VHDXError) -> ImageInfo.BlockStates {
         var scan = TableScan(table: self, space: space)
-        try forEachEntry(0..<geometry.entryCount, of: file, evenZero: { scan.needsBitmap }) {
-            (index, entry) throws(VHDXError) in
+        try forEachEntry(0..<geometry.entryCount, of: file) { (index, entry) throws(VHDXError) in
+            try scan.advance(to: index, of: file.name)
             try scan.take(entry, at: index, of: file)
         }
+        try scan.advance(to: geometry.entryCount, of: file.name)
         space = scan.space
         return scan.states
     }
 
-    /// Runs the body on the entries of a range in order. Those that are 0 are passed over unless
-    /// `evenZero` asks for them: most entries of a sparse disk are, and mean nothing.
+    /// Runs the body on the entries of a range in order, but for those that are 0: most entries of a
+    /// sparse disk are, and mean nothing. What lies in a hole of the file is not read.
     func forEachEntry(
         _ indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
-        evenZero: () -> Bool = { false },
         _ body: (_ index: UInt64, _ entry: BATEntry) throws(VHDXError) -> Void
     ) throws(VHDXError) {
-        var first = indices.lowerBound
-        while first < indices.upperBound {
-            let count = min(Self.entriesInAScan, indices.upperBound - first)
+        var rest = indices
+        while let data = try dataEntries(in: rest, of: file) {
+            let entries = data.clamped(to: data.lowerBound..<data.lowerBound + Self.entriesInAScan)
             let bytes = try file.structure(
-                .blockAllocationTable, at: region.fileOffset + first * UInt64(BATEntry.byteCount),
-                count: Int(count) * BATEntry.byteCount)
-            for index in 0..<count {
-                let raw = bytes.rawSpan.load(UInt64.self, at: Int(index) * BATEntry.byteCount)
-                if raw != 0 || evenZero() { try body(first + index, BATEntry(rawValue: raw)) }
+                .blockAllocationTable, at: position(ofEntry: entries.lowerBound),
+                count: Int(entries.byteCount) * BATEntry.byteCount)
+            for slot in 0..<entries.byteCount {
+                let raw = bytes.rawSpan.load(UInt64.self, at: Int(slot) * BATEntry.byteCount)
+                if raw != 0 { try body(entries.lowerBound + slot, BATEntry(rawValue: raw)) }
             }
-            first += count
+            rest = entries.upperBound..<indices.upperBound
         }
+    }
+
+    /// The next entries that may be other than zero.
+    private func dataEntries(
+        in indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> Range<UInt64>? {
+        let data = try onFile { () throws(FileError) in
+            try file.nextData(
+                from: position(ofEntry: indices.lowerBound),
+                limit: position(ofEntry: indices.upperBound))
+        }
+        guard let data else { return nil }
+        let size = UInt64(BATEntry.byteCount)
+        let first = (data.lowerBound - region.fileOffset) / size
+        let end = (data.upperBound - region.fileOffset).dividedRoundingUp(by: size)
+        return (first..<end).clamped(to: indices)
+    }
+
+    func position(ofEntry index: UInt64) -> UInt64 {
+        region.fileOffset + index * UInt64(BATEntry.byteCount)
     }
 }
 
@@ -191,8 +211,8 @@ struct TableScan: Sendable {
     let table: BlockAllocationTable
     private(set) var space: SpaceMap
     private(set) var states: ImageInfo.BlockStates
-    /// Whether the current chunk has a partially present block.
-    private(set) var needsBitmap = false
+    /// The chunk that has a partially present block, and whose sector bitmap was not met yet.
+    private var chunkInNeed: UInt64?
 
     init(table: BlockAllocationTable, space: SpaceMap) {
         self.table = table
@@ -201,15 +221,27 @@ struct TableScan: Sendable {
         states.notPresent = table.geometry.payloadBlockCount
     }
 
-    /// Checks an entry, takes its space, and counts its block. After an error the next entry can
-    /// be taken.
+    /// Says that the entries before this one that were not taken are 0.
+    ///
+    /// - Throws: that a sector bitmap is missing among them; what comes next can still be taken.
+    mutating func advance(to index: UInt64, of path: String) throws(VHDXError) {
+        guard let chunk = chunkInNeed else { return }
+        let bitmapIndex = table.geometry.entryIndex(ofBitmapOfChunk: chunk)
+        guard bitmapIndex < index else { return }
+        chunkInNeed = nil
+        throw table.missingBitmap(at: bitmapIndex, of: path)
+    }
+
+    /// Checks an entry, takes its space, and counts its block.
+    ///
+    /// - Throws: what is wrong with it; the next one can still be taken.
     mutating func take(
         _ entry: BATEntry, at index: UInt64,
         of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
         let role = table.geometry.role(ofEntry: index)
-        let bitmapIsNeeded = needsBitmap
-        if case .sectorBitmap = role { needsBitmap = false }
+        let bitmapIsNeeded = chunkInNeed != nil
+        if case .sectorBitmap = role { chunkInNeed = nil }
         if let range = try table.check(entry, at: index, of: file), !space.occupy(range) {
             let structure: Structure =
                 if case .payloadBlock = role { .payloadBlock } else { .sectorBitmap }
@@ -221,7 +253,11 @@ struct TableScan: Sendable {
             guard entry.isPresentBitmap || !bitmapIsNeeded else {
                 throw table.missingBitmap(at: index, of: file.name)
             }
-        case .payloadBlock: count(entry.state)
+        case .payloadBlock(let block):
+            count(entry.state)
+            if entry.state == .partiallyPresent {
+                chunkInNeed = table.geometry.chunk(ofBlock: block)
+            }
         }
     }
 
@@ -233,9 +269,7 @@ struct TableScan: Sendable {
         case .zero: states.zero += 1
         case .unmapped: states.unmapped += 1
         case .fullyPresent: states.fullyPresent += 1
-        case .partiallyPresent:
-            states.partiallyPresent += 1
-            needsBitmap = true
+        case .partiallyPresent: states.partiallyPresent += 1
         case .notPresent: break
         }
     }
@@ -246,6 +280,6 @@ extension BlockAllocationTable {
     func missingBitmap(at index: UInt64, of path: String) -> VHDXError {
         .invalidField(
             .blockAllocationTable, field: "sector bitmap state of a partially present block",
-            value: 0, path: path, at: region.fileOffset + index * UInt64(BATEntry.byteCount))
+            value: 0, path: path, at: position(ofEntry: index))
     }
 }

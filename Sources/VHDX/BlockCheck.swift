@@ -21,10 +21,6 @@ struct BlockCheck {
     private var geometry: Geometry { table.geometry }
     private var space: SpaceMap { scan.space }
 
-    private func position(ofEntry index: UInt64) -> UInt64 {
-        table.region.fileOffset + index * UInt64(BATEntry.byteCount)
-    }
-
     /// Walks the entries that there should be and those behind them, as far as the region and the
     /// file reach.
     mutating func run<File: RandomAccessFile & ~Copyable>(
@@ -34,41 +30,27 @@ struct BlockCheck {
         let end = min(table.region.range.upperBound, max(file.byteCount, start))
         let entryCount = (end - start) / UInt64(BATEntry.byteCount)
         let usedCount = min(geometry.entryCount, entryCount)
-        try table.forEachEntry(0..<usedCount, of: file, evenZero: { scan.needsBitmap }) {
-            (index, entry) throws(VHDXError) in
+        try table.forEachEntry(0..<usedCount, of: file) { (index, entry) throws(VHDXError) in
+            advance(to: index, of: file.name, &list)
             try check(entry, at: index, of: file, &list)
         }
-        try countStrays(usedCount..<entryCount, of: file)
+        advance(to: usedCount, of: file.name, &list)
+        try table.forEachEntry(usedCount..<entryCount, of: file) { index, _ in
+            countStray(at: index)
+        }
     }
 
-    /// Looks through the rest of the region, but for holes of the file: the rest can have 4 GiB.
-    private mutating func countStrays<File: RandomAccessFile & ~Copyable>(
-        _ indices: Range<UInt64>, of file: borrowing ImageFile<File>
-    ) throws(VHDXError) {
-        let start = table.region.fileOffset
-        let size = UInt64(BATEntry.byteCount)
-        let end = position(ofEntry: indices.upperBound)
-        var next = indices.lowerBound
-        let canHaveHoles = !file.overlay.intersects(position(ofEntry: next)..<end)
-        while next < indices.upperBound {
-            var entries = next..<indices.upperBound
-            if canHaveHoles {
-                let data = try onFile { () throws(FileError) in
-                    try file.base.nextData(from: position(ofEntry: next), limit: end)
-                }
-                guard let data else { return }
-                let first = (data.lowerBound - start) / size
-                let last = (data.upperBound - start).dividedRoundingUp(by: size)
-                entries = max(first, next)..<max(last, next)
-            }
-            try table.forEachEntry(entries, of: file) { index, _ in countStray(at: index) }
-            next = entries.upperBound
+    private mutating func advance(to index: UInt64, of path: String, _ list: inout FindingList) {
+        do throws(VHDXError) {
+            try scan.advance(to: index, of: path)
+        } catch {
+            list.add(error)
         }
     }
 
     private mutating func countStray(at index: UInt64) {
         strayCount += 1
-        firstStray = firstStray ?? position(ofEntry: index)
+        firstStray = firstStray ?? table.position(ofEntry: index)
     }
 
     private mutating func check<File: RandomAccessFile & ~Copyable>(
@@ -81,7 +63,6 @@ struct BlockCheck {
             if case .file = error { throw error }
             return list.add(error, subject: subject(ofEntry: index))
         }
-        guard entry.rawValue != 0 else { return }
         let role = geometry.role(ofEntry: index)
         if role == .unused { return countStray(at: index) }
         noteOffset(entry, at: index, &list)
@@ -110,13 +91,13 @@ struct BlockCheck {
         switch entry.state {
         case .notPresent, .zero:
             list.add(
-                .notice, .unusedOffset, .blockAllocationTable, at: position(ofEntry: index),
+                .notice, .unusedOffset, .blockAllocationTable, at: table.position(ofEntry: index),
                 value: entry.rawValue,
                 "\(subject(ofEntry: index))it is nowhere in the file, yet the entry names a place "
                     + "that means nothing")
         case .undefined, .unmapped:
             list.add(
-                .notice, .retainedOffset, .blockAllocationTable, at: position(ofEntry: index),
+                .notice, .retainedOffset, .blockAllocationTable, at: table.position(ofEntry: index),
                 value: entry.rawValue,
                 "\(subject(ofEntry: index))it holds nothing, and keeps its place in the file")
         case .fullyPresent, .partiallyPresent, nil: break

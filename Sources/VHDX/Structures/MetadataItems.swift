@@ -133,6 +133,16 @@ extension MetadataItems {
             value: hasLayout && layoutErrors.isEmpty ? items : nil, errors: errors)
     }
 
+    /// Where an item that the format demands stands in the file.
+    static func position(
+        of item: KnownMetadataItem,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        in region: RegionTableEntry
+    ) throws(VHDXError) -> UInt64 {
+        let table = try examineTable(file, in: region).valid()
+        return ItemReader(table: table, region: region).position(of: item)
+    }
+
     /// An unknown item that is required says: do not open.
     private static func requiredErrors(of table: MetadataTable, _ path: String) -> [VHDXError] {
         table.entries.filter { $0.isRequired && !$0.isKnown }.map { entry in
