@@ -12,6 +12,8 @@ struct ReplicaOfImage {
     static let largestWholeDisk: UInt64 = 16 << 30
     /// Larger disks have all their bytes hashed once, smaller ones in every replica.
     private static let largestCheapDisk: UInt64 = 256 << 20
+    /// The libraries take some seconds for a disk of this size, so they hash one such replica.
+    private static let largestOnceByOthers: UInt64 = 1 << 30
     private static let largestFixedReplica: UInt64 = 128 << 20
     /// A debug build takes seconds for each pass over a table of more blocks, and each way takes
     /// twenty passes: such a primary has one replica.
@@ -168,12 +170,25 @@ struct ReplicaOfImage {
             #expect(found == digest, "\(trial.label)")
         }
         try expectDataRanges(trial)
+        try expectContentByOthers(
+            trial, wholeUpTo: hashesLargeDisk ? Self.largestOnceByOthers : Self.largestCheapDisk)
         guard image.readableByQEMU else { return }
         try QEMU.img(["check", "-q", "-f", "vhdx", trial.replica]).requireSuccess()
         if image.virtualSize <= Self.largestWholeDisk {
             #expect(try QEMU.compare(primaryForQEMU, trial.replica), "\(trial.label)")
         } else {
             try expectDataRangesByQEMU(trial, changes)
+        }
+    }
+
+    private func expectContentByOthers(_ trial: ResyncTrial, wholeUpTo limit: UInt64) throws {
+        let ranges = (image.dataRanges ?? []).map { $0.offset..<$0.offset + $0.count }
+        guard !ranges.isEmpty || image.virtualSize <= limit else { return }
+        let digests = image.dataRanges?.map(\.sha256) ?? [image.contentSHA256].compactMap { $0 }
+        for reader in OtherReader.allCases {
+            let reading = try reader.read(trial.replica, ranges: ranges)
+            #expect(reading.size == image.virtualSize, "\(trial.label), \(reader)")
+            #expect(reading.digests == digests, "\(trial.label), \(reader)")
         }
     }
 

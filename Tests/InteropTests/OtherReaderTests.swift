@@ -1,0 +1,139 @@
+internal import BlockIO
+internal import Resync
+internal import Storage
+internal import TestSupport
+internal import Testing
+internal import VHDX
+
+/// Images by others and by this project, as libvhdi and dissect.hypervisor read them.
+struct OtherReaderTests {
+    @Test(
+        "A committed image holds for each library what images.json says",
+        arguments: TestImage.committed)
+    func committedImage(_ image: TestImage) throws {
+        let folder = try TemporaryFolder()
+        try expectListedContent(of: image, at: try image.unpack(in: folder), in: folder)
+    }
+
+    @Test("A real image that is here holds for each library what images.json says")
+    func realImages() throws {
+        try RealImages.forEach(for: "as libvhdi and dissect read them") { image, path in
+            let folder = try TemporaryFolder()
+            try expectListedContent(of: image, at: path, in: folder)
+        }
+    }
+
+    private func expectListedContent(
+        of image: TestImage, at path: String, in folder: TemporaryFolder
+    ) throws {
+        var parents: [String] = []
+        var next = image.parent
+        while let parent = next {
+            parents.append(String(path.dropLast(image.file.count)) + parent)
+            next = TestImage.named(parent).parent
+        }
+        let ranges = (image.dataRanges ?? []).map { $0.offset..<($0.offset + $0.count) }
+        let digests = image.contentSHA256.map { [$0] } ?? image.dataRanges?.map(\.sha256)
+        for reader in OtherReader.allCases {
+            let reading = try reader.read(path, parents: parents, ranges: ranges)
+            #expect(reading.size == image.virtualSize, "\(image), \(reader)")
+            // Neither library replays a log: both return what the file held before.
+            let isRight = reading.digests == digests
+            #expect(isRight == !image.dirtyLog, "\(image), \(reader) \(reading.version)")
+        }
+    }
+
+    /// An image that this project makes and fills.
+    struct Written: Sendable, CustomStringConvertible {
+        var virtualSize: UInt64
+        var blockSize: UInt64
+        var isFixed = false
+        var sectorSize: UInt64 = 512
+        var seed: UInt64
+
+        var description: String {
+            "\(isFixed ? "fixed" : "dynamic"), \(virtualSize) bytes, blocks of "
+                + "\(blockSize >> 20) MiB, sectors of \(sectorSize), seed \(seed)"
+        }
+
+        /// Bytes whose blocks share a bitmap entry of the table.
+        var chunkSize: UInt64 { sectorSize << 23 }
+
+        /// Space around the edges of the chunks, and at both ends of the disk.
+        var edges: [Range<UInt64>] {
+            let inner = stride(from: chunkSize, to: virtualSize, by: Int(chunkSize)).prefix(3)
+            let ranges = ([0] + inner + [virtualSize]).map { edge in
+                (edge - min(edge, 3 << 20))..<min(edge + (3 << 20), virtualSize)
+            }
+            return virtualSize <= 256 << 20 ? [0..<virtualSize] : ranges
+        }
+
+        func make(at path: String) throws {
+            var specification = ImageSpecification(virtualSize: virtualSize)
+            specification.blockSize = blockSize
+            specification.isFixed = isFixed
+            specification.logicalSectorSize = sectorSize
+            try ImageCreation.create(specification, at: path)
+        }
+    }
+
+    static let written: [Written] = [
+        Written(virtualSize: 512, blockSize: 1 << 20, seed: 51),
+        Written(virtualSize: (17 << 20) + 1536, blockSize: 1 << 20, seed: 52),
+        Written(virtualSize: (5 << 30) + 512, blockSize: 1 << 20, seed: 53),
+        Written(virtualSize: 13 << 30, blockSize: 32 << 20, seed: 54),
+        Written(virtualSize: (9 << 30) + 512, blockSize: 256 << 20, seed: 55),
+        Written(virtualSize: 100 << 20, blockSize: 256 << 20, seed: 56),
+        Written(virtualSize: 2 << 40, blockSize: 2 << 20, seed: 57),
+        Written(virtualSize: (50 << 20) + 4096, blockSize: 2 << 20, sectorSize: 4096, seed: 58),
+        Written(virtualSize: 67 << 30, blockSize: 1 << 20, sectorSize: 4096, seed: 59),
+        Written(virtualSize: 67 << 30, blockSize: 256 << 20, sectorSize: 4096, seed: 60),
+        Written(virtualSize: (17 << 20) + 512, blockSize: 2 << 20, isFixed: true, seed: 61),
+        Written(
+            virtualSize: (9 << 20) + 4096, blockSize: 1 << 20, isFixed: true, sectorSize: 4096,
+            seed: 62),
+    ]
+
+    @Test("What we write is what each library reads", arguments: written)
+    func whatWeWrite(_ shape: Written) throws {
+        let folder = try TemporaryFolder()
+        let (image, model) = (folder.file("image.vhdx"), folder.file("model.raw"))
+        try shape.make(at: image)
+        try makeRawFile(at: model, byteCount: shape.virtualSize)
+        let edges = shape.edges
+        var generator = ContentChangeGenerator(
+            seed: shape.seed, virtualSize: shape.virtualSize, data: edges)
+        for turn in 0..<2 {
+            let changes = generator.changes(count: 16)
+            try changes.apply(toImageAt: image)
+            try changes.apply(toRawFileAt: model)
+            let ranges = edges + changes.map(\.range)
+            let expected = try DiskContent.sha256(ofRawFileAt: model, in: ranges)
+            for reader in OtherReader.allCases {
+                let reading = try reader.read(image, ranges: ranges)
+                #expect(reading.size == shape.virtualSize, "\(shape), turn \(turn), \(reader)")
+                #expect(reading.digests == expected, "\(shape), turn \(turn), \(reader)")
+            }
+        }
+    }
+
+    @Test("What we write into a fixed image past its first chunk is what dissect reads")
+    func fixedPastTheFirstChunk() throws {
+        let folder = try TemporaryFolder()
+        let (image, model) = (folder.file("image.vhdx"), folder.file("model.raw"))
+        // Laid out by the builder, which leaves the blocks as holes.
+        var builder = ImageBuilder(
+            virtualSize: (4 << 30) + (64 << 20), blockSize: 8 << 20, kind: .fixed)
+        builder.addAllBlocks()
+        try builder.build().save(to: image)
+        try makeRawFile(at: model, byteCount: builder.virtualSize)
+        let edge: Range<UInt64> = (4 << 30) - (16 << 20)..<builder.virtualSize
+        var generator = ContentChangeGenerator(
+            seed: 63, virtualSize: builder.virtualSize, data: [edge])
+        let changes = generator.changes(count: 16)
+        try changes.apply(toImageAt: image)
+        try changes.apply(toRawFileAt: model)
+        let expected = try DiskContent.sha256(ofRawFileAt: model, in: [edge])
+        #expect(try OtherReader.dissect.read(image, ranges: [edge]).digests == expected)
+    }
+}
