@@ -47,7 +47,10 @@ struct OtherReaderTests {
         let digest = try #require(image.contentSHA256)
         guard image.virtualSize > Self.largestWholeDisk else { return ([], [digest]) }
         // That our reader finds the digest of the whole is for ReplicaTests to say.
-        let ranges = try DiskContent.dataRanges(ofImageAt: path)
+        let size = image.virtualSize
+        let ends = [0..<1 << 20, size - (1 << 20)..<size]
+        let data = try DiskContent.dataRanges(ofImageAt: path)
+        let ranges = data.isEmpty ? ends : data
         return (ranges, try DiskContent.inspect(imageAt: path, dataIn: ranges).digests)
     }
 

@@ -18,6 +18,8 @@ struct FormatRule: Sendable, CustomStringConvertible {
     var what: String
     var outcome: Outcome
     var build: @Sendable () -> MemoryFile
+    /// Whether it is opened with a parent, which is ``parent()``.
+    var hasParent = false
 
     init(
         _ number: Int, _ what: String, _ outcome: Outcome,
@@ -48,7 +50,16 @@ struct FormatRule: Sendable, CustomStringConvertible {
     var description: String { "rule \(number), \(what)" }
 
     /// Every image of every rule.
-    static let all = headers + logs + regions + metadata + blocks
+    static let all = headers + logs + regions + metadata + blocks + children
+
+    /// An image that is the parent of the builder's differencing ones: 8 blocks full of nines.
+    static func parent() throws -> ImageParent<MemoryFile> {
+        var builder = ImageBuilder(virtualSize: 8 << 20)
+        for block in 0..<8 as Range<UInt64> {
+            builder.addBlock(block, content: [UInt8](9, 1 << 20))
+        }
+        return ImageParent(try ImageReader(builder.build(name: "/memory/parent.vhdx")))
+    }
 
     static let headerOffset: UInt64 = 64 << 10
     static let regionTableOffset: UInt64 = 192 << 10

@@ -19,7 +19,7 @@ struct FormatRuleTests {
         for rule in FormatRule.all {
             switch rule.outcome {
             case .accepted: try expectAccepted(rule)
-            case .refused(let error): expectRefused(rule, error)
+            case .refused(let error): try expectRefused(rule, error)
             case .readOnly(let error): try expectReadOnly(rule, error)
             }
         }
@@ -55,14 +55,18 @@ struct FormatRuleTests {
 
     // MARK: Judging
 
-    private func expectRefused(_ rule: FormatRule, _ error: VHDXError) {
+    private func parent(of rule: FormatRule) throws -> ImageParent<MemoryFile>? {
+        rule.hasParent ? try FormatRule.parent() : nil
+    }
+
+    private func expectRefused(_ rule: FormatRule, _ error: VHDXError) throws {
         let file = rule.build()
-        #expect(refusalByReader(file, rule) == error, "\(rule), reader")
+        #expect(try refusalByReader(file, rule) == error, "\(rule), reader")
         let before = file.content
         do {
-            _ = try ImageWriter(file).geometry
+            _ = try ImageWriter(file, parent: parent(of: rule)).geometry
             Issue.record("\(rule): opened for writing")
-        } catch let writerError {
+        } catch let writerError as VHDXError {
             #expect(writerError == error, "\(rule), writer")
         }
         expectUntouched(file, before, rule)
@@ -70,10 +74,10 @@ struct FormatRuleTests {
 
     private func expectReadOnly(_ rule: FormatRule, _ error: VHDXError) throws {
         let file = rule.build()
-        #expect(refusalByReader(file, rule) == nil, "\(rule), reader")
+        #expect(try refusalByReader(file, rule) == nil, "\(rule), reader")
         let before = file.content
         #expect(throws: error, "\(rule), writer") {
-            let writer = try ImageWriter(file)
+            let writer = try ImageWriter(file, parent: parent(of: rule))
             do {
                 try writer.fill(1, count: 512, at: 0)
             } catch {
@@ -87,17 +91,18 @@ struct FormatRuleTests {
 
     private func expectAccepted(_ rule: FormatRule) throws {
         let file = rule.build()
-        #expect(refusalByReader(file, rule) == nil, "\(rule), reader")
+        #expect(try refusalByReader(file, rule) == nil, "\(rule), reader")
         do {
-            let reader = try ImageReader(file)
+            let parent = try parent(of: rule)
+            let reader = try ImageReader(file, parent: parent)
             let blockSize = reader.geometry.blockSize
             let first = try (0..<min(reader.geometry.payloadBlockCount, 8)).map { block in
                 try reader.bytes(at: block * blockSize, count: 512)
             }
-            let writer = try ImageWriter(file)
+            let writer = try ImageWriter(file, parent: parent)
             try writer.fill(7, count: 512, at: 2 * blockSize)
             try writer.close()
-            let again = try ImageReader(file)
+            let again = try ImageReader(file, parent: parent)
             for (block, bytes) in first.enumerated() {
                 let found = try again.bytes(at: UInt64(block) * blockSize, count: 512)
                 #expect(found == (block == 2 ? [UInt8](7, 512) : bytes), "\(rule), block \(block)")
@@ -108,10 +113,11 @@ struct FormatRuleTests {
     }
 
     /// What stops a reader, which neither changes the file nor takes long.
-    private func refusalByReader(_ file: MemoryFile, _ rule: FormatRule) -> VHDXError? {
+    private func refusalByReader(_ file: MemoryFile, _ rule: FormatRule) throws -> VHDXError? {
+        let parent = try parent(of: rule)
         let before = file.content
         file.resetCounts()
-        let error = readingRefusal(of: file)
+        let error = readingRefusal(of: file, parent: parent)
         expectUntouched(file, before, rule)
         #expect(file.counts.reads <= Self.mostReads, "\(rule)")
         #expect(file.counts.bytesRead <= Self.mostBytes, "\(rule)")
