@@ -150,4 +150,71 @@ struct OtherReaderTests {
         let expected = try DiskContent.sha256(ofRawFileAt: model, in: [edge])
         #expect(try OtherReader.dissect.read(image, ranges: [edge]).digests == expected)
     }
+
+    /// A replica that grows, by the size that it has and that which it gets.
+    struct Growth: Sendable, CustomStringConvertible {
+        var from: UInt64
+        var to: UInt64
+        var blockSize: UInt64
+        var isFixed = false
+        var sectorSize: UInt64 = 512
+
+        var description: String {
+            "\(isFixed ? "fixed" : "dynamic"), from \(from) to \(to) bytes, blocks of "
+                + "\(blockSize >> 20) MiB, sectors of \(sectorSize)"
+        }
+    }
+
+    static let growths: [Growth] = [
+        Growth(from: (3 << 20) + 512, to: (5 << 30) + 512, blockSize: 1 << 20),
+        // Past what the table has room for.
+        Growth(from: 1 << 30, to: 200 << 30, blockSize: 1 << 20),
+        Growth(from: (7 << 20) + 1024, to: 40 << 20, blockSize: 2 << 20, isFixed: true),
+        Growth(from: (9 << 20) + 4096, to: 33 << 30, blockSize: 2 << 20, sectorSize: 4096),
+    ]
+
+    @Test("A replica that has grown is what each reader reads", arguments: growths)
+    func grown(_ growth: Growth) throws {
+        let folder = try TemporaryFolder()
+        let (primary, replica) = (folder.file("primary.vhdx"), folder.file("replica.vhdx"))
+        let model = folder.file("model.raw")
+        var specification = ImageSpecification(virtualSize: growth.from)
+        specification.blockSize = growth.blockSize
+        specification.logicalSectorSize = growth.sectorSize
+        specification.isFixed = growth.isFixed
+        try ImageCreation.create(specification, at: replica)
+        var old = ContentChangeGenerator(seed: 64, virtualSize: growth.from)
+        try old.changes(count: 10).apply(toImageAt: replica)
+        specification.virtualSize = growth.to
+        specification.isFixed = false
+        try ImageCreation.create(specification, at: primary)
+        try makeRawFile(at: model, byteCount: growth.to)
+        let edges = [0..<16 << 20, growth.to - (4 << 20)..<growth.to]
+        var new = ContentChangeGenerator(seed: 65, virtualSize: growth.to, data: edges)
+        let changes = new.changes(count: 10)
+        try changes.apply(toImageAt: primary)
+        try changes.apply(toRawFileAt: model)
+
+        var trial = ResyncTrial(label: "\(growth)", primary: primary, replica: replica)
+        trial.options.growsReplica = true
+        trial.options.blockSize = 1 << 20
+        try trial.run(expecting: nil)
+        let difference = try DiskContent.firstDifference(ofImageAt: replica, fromRawFileAt: model)
+        #expect(difference == nil, "\(growth), our reader")
+        let ranges = edges + changes.map(\.range)
+        let expected = try DiskContent.sha256(ofRawFileAt: model, in: ranges)
+        for reader in OtherReader.allCases {
+            let reading = try reader.read(replica, ranges: ranges)
+            #expect(reading.size == growth.to, "\(growth), \(reader)")
+            #expect(reading.digests == expected, "\(growth), \(reader)")
+        }
+        guard growth.sectorSize == 512 else { return }
+        try QEMU.img(["check", "-q", "-f", "vhdx", replica]).requireSuccess()
+        let zeros = [growth.to / 2, growth.to - (5 << 20)].filter { place in
+            !ranges.contains { $0.overlaps(place..<place + 512) }
+        }
+        try QEMU.io(
+            zeros.map { "read -q -P 0 \($0) 512" }, on: replica, isReadOnly: true
+        ).requireSuccess()
+    }
 }
