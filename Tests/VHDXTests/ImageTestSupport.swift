@@ -62,9 +62,11 @@ private let readingWithoutParent = VHDXError.unsupported(
 private func describe(_ error: VHDXError?) -> String { error.map { "\($0)" } ?? "nothing" }
 
 /// What stops a reader from opening the image; nil where nothing does.
-func readingRefusal(of file: MemoryFile) -> VHDXError? {
+func readingRefusal(
+    of file: MemoryFile, parent: ImageParent<MemoryFile>? = nil
+) -> VHDXError? {
     do throws(VHDXError) {
-        _ = try ImageReader(file).geometry
+        _ = try ImageReader(file, parent: parent).geometry
         return nil
     } catch {
         return error
