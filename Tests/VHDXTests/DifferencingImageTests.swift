@@ -154,6 +154,8 @@ struct DifferencingImageTests {
                 #expect(bytes.isSame(as: content), "seed \(seed), block \(block), while open")
             }
             try writer.close()
+            let check = try ImageCheck(chain.top)
+            #expect(check.count(of: .error) + check.count(of: .warning) == 0, "seed \(seed)")
             let reader = try chain.reader()
             #expect(!reader.info.logIsDirty)
             for (block, content) in chain.content {

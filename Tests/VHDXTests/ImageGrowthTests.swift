@@ -37,6 +37,7 @@ struct ImageGrowthTests {
                 let tail = try before.bytes(at: start, count: Int(old - start))
                 try grow(file, to: new)
                 let after = try ImageReader(file)
+                #expect(try ImageCheck(file).count(of: .warning) == 0)
                 let name: Comment = "\(blockSize), \(sectorSize): \(old) to \(new)"
                 #expect(after.geometry.virtualSize == new, name)
                 #expect(after.dataWriteGUID != guid && !after.info.logIsDirty, name)
@@ -163,6 +164,7 @@ struct ImageGrowthCrashTests {
         /// What is wrong with a file that a crash left; the image has one size or the other.
         func fault(in file: MemoryFile, mustBeNew: Bool) -> String? {
             do {
+                if let fault = try errorFound(in: file) { return fault }
                 let parent = try parent { $0 }
                 let reader = try ImageReader(file, parent: parent)
                 let size = reader.geometry.virtualSize

@@ -43,6 +43,7 @@ struct ContentHistory {
         original: GUID
     ) -> String? {
         do {
+            if let fault = try errorFound(in: file) { return fault }
             let reader = try ImageReader(file, parent: parent)
             if let fault = try fault(afterCommits: count, original, reader) { return fault }
             // A writer changes a clean image only when it writes.
@@ -75,6 +76,13 @@ struct ContentHistory {
         }
         return nil
     }
+}
+
+/// The first error that a check finds in an image; nil where it has none.
+func errorFound(in file: MemoryFile) throws -> String? {
+    let check = try ImageCheck(file)
+    guard check.worst == .error else { return nil }
+    return check.findings.first { $0.severity == .error }?.message
 }
 
 /// A session that does everything a writer does, on any file.
