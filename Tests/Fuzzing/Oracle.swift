@@ -1,0 +1,123 @@
+internal import Storage
+internal import TestSupport
+internal import VHDX
+
+/// What must hold for any file that is opened as an image.
+struct Oracle {
+    var reach: Reach
+
+    /// Reads the image, then writes to a copy of it.
+    ///
+    /// - Throws: ``Violation``.
+    mutating func judge(_ original: Case) throws {
+        let file = FuzzFile(original.content)
+        var operations = original.operations
+        let reading: Reading
+        do {
+            let reader = try ImageReader(file)
+            reading = try Reading(of: reader, &operations)
+        } catch let error as VHDXError {
+            reach.refused(error)
+            try checkUnchanged(file)
+            return try checkRefusal(of: original.content, as: error)
+        }
+        reach.opened(reading.info)
+        try checkUnchanged(file)
+        try write(original.content, reading, &operations)
+    }
+
+    private func checkUnchanged(_ file: FuzzFile) throws {
+        guard file.changeCount == 0 else { throw Violation("a reader changed the file") }
+    }
+
+    /// What cannot be read cannot be opened for writing either, and stays as it is.
+    private func checkRefusal(of content: Content, as expected: VHDXError) throws {
+        let file = FuzzFile(content)
+        do {
+            let writer = try ImageWriter(file)
+            writer.abandon()
+        } catch {
+            guard error == expected else {
+                throw Violation("the reader refused: \(expected); the writer: \(error)")
+            }
+            guard file.changeCount == 0 else {
+                throw Violation("a writer that refused changed the file: \(error)")
+            }
+            return
+        }
+        throw Violation("the writer opened what the reader refused: \(expected)")
+    }
+
+    // MARK: Writing
+
+    private mutating func write(
+        _ content: Content, _ reading: Reading, _ operations: inout SeededGenerator
+    ) throws {
+        let file = FuzzFile(content)
+        do {
+            let writer = try ImageWriter(file)
+            let opened = file.content
+            let layout = try checkOpened(content, opened, reading)
+            var scenario = WriteScenario(
+                reading: reading, layout: layout, opened: opened, generator: operations)
+            try scenario.run(writer, on: file)
+            reach.count(scenario.steps)
+        } catch let error as VHDXError {
+            try checkWriteRefusal(error, content, file, reading)
+        }
+    }
+
+    /// Some readable images cannot be written; then nothing of them changes.
+    private mutating func checkWriteRefusal(
+        _ error: VHDXError, _ content: Content, _ file: FuzzFile, _ reading: Reading
+    ) throws {
+        switch error {
+        case .unsupported("an image without a log, for writing", _), .sequenceNumberExhausted:
+            reach.refused(error, by: "writer")
+        case .file(.system(_, _, _, errno: 27)):
+            // The largest size of a file.
+            reach.refused(error, by: "writer")
+            return
+        default:
+            throw Violation("the reader opened what the writer refused: \(error)")
+        }
+        guard file.changeCount == 0 else {
+            throw Violation("a writer that refused changed the file: \(error)")
+        }
+    }
+
+    /// A clean image is not touched by opening it; a dirty one reads afterwards as it did before.
+    private func checkOpened(
+        _ content: Content, _ opened: Content, _ reading: Reading
+    ) throws -> FileLayout {
+        if !reading.info.logIsDirty {
+            guard opened.byteCount == content.byteCount,
+                opened.differingPages(from: content).isEmpty
+            else { throw Violation("opening a clean image for writing changed it") }
+        } else {
+            let replayed = FuzzFile(opened)
+            let reader = try reopen(replayed, "after replay")
+            var info = reader.info
+            guard !info.logIsDirty else { throw Violation("the log is dirty after its replay") }
+            info.logIsDirty = true
+            info.fileWriteGUID = reading.info.fileWriteGUID
+            info.headerSequenceNumber = reading.info.headerSequenceNumber
+            guard info == reading.info else {
+                throw Violation("replay on disk gives \(info), in memory \(reading.info)")
+            }
+            try reading.compare(with: reader, "after replay")
+        }
+        let layout = FileLayout(opened)
+        try layout.check(opened, against: reading)
+        return layout
+    }
+}
+
+/// Opens an image that must open.
+func reopen(_ file: FuzzFile, _ occasion: String) throws -> ImageReader<FuzzFile> {
+    do {
+        return try ImageReader(file)
+    } catch {
+        throw Violation("\(occasion) the image does not open: \(error)")
+    }
+}

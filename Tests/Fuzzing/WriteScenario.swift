@@ -1,0 +1,155 @@
+internal import Storage
+internal import TestSupport
+internal import VHDX
+
+/// Some writes to an image that opened, with a check that they change what they should and nothing
+/// else.
+struct WriteScenario {
+    let reading: Reading
+    /// What occupied the file before the first write.
+    let layout: FileLayout
+    /// What the file held before the first write.
+    let opened: Content
+    var generator: SeededGenerator
+    /// What was done.
+    private(set) var steps: [String] = []
+
+    /// The disk as the writes make it.
+    private var disk = Content()
+    /// The disk at the last commit and after each change since.
+    private var versions: [Content] = []
+    /// Blocks that were written to.
+    private var touched: Set<UInt64> = []
+    /// How often space for a block may have been taken.
+    private var allocations: UInt64 = 0
+
+    init(reading: Reading, layout: FileLayout, opened: Content, generator: SeededGenerator) {
+        self.reading = reading
+        self.layout = layout
+        self.opened = opened
+        self.generator = generator
+        disk = reading.disk
+        versions = [reading.disk]
+    }
+
+    /// Runs and judges some operations.
+    mutating func run(_ writer: consuming ImageWriter<FuzzFile>, on file: FuzzFile) throws {
+        try reading.compare(disk, with: writer, "through the writer")
+        for _ in 0..<generator.below(6) { try step(writer) }
+        try reading.compare(disk, with: writer, "after the writes")
+        let abandons = generator.once(in: 4)
+        if abandons {
+            steps.append("abandon")
+            writer.abandon()
+        } else {
+            steps.append("close")
+            try writer.close()
+        }
+        let reader = try reopen(file, "after \(steps)")
+        guard !reader.info.logIsDirty else { throw Violation("dirty after \(steps)") }
+        if abandons {
+            try checkAbandoned(reader)
+        } else {
+            try reading.compare(disk, with: reader, "after \(steps)")
+        }
+        try checkFile(file.content)
+    }
+
+    private mutating func step(_ writer: borrowing ImageWriter<FuzzFile>) throws {
+        let range = somewhere()
+        switch generator.below(8) {
+        case 0..<4:
+            let bytes = generator.bytes(count: Int(range.byteCount))
+            steps.append("write \(range)")
+            count(range)
+            try writer.write(bytes.rawSpan, at: range.lowerBound)
+            disk.write(bytes, at: range.lowerBound)
+            versions.append(disk)
+        case 4, 5:
+            let block = range.lowerBound / reading.geometry.blockSize
+            let start = block * reading.geometry.blockSize
+            let whole = start..<min(start + reading.geometry.blockSize, disk.byteCount)
+            let zeroed = generator.once(in: 2) ? whole : range
+            steps.append("zero \(zeroed)")
+            count(zeroed)
+            try writer.writeZeros(zeroed)
+            disk.clear(zeroed)
+            versions.append(disk)
+        case 6:
+            steps.append("commit if full")
+            try writer.commitIfBatchIsFull()
+        default:
+            steps.append("commit")
+            try writer.commit()
+            versions = [disk]
+        }
+    }
+
+    private mutating func count(_ range: Range<UInt64>) {
+        let size = reading.geometry.blockSize
+        let blocks = range.lowerBound / size...(range.upperBound - 1) / size
+        touched.formUnion(blocks)
+        allocations += UInt64(blocks.count)
+    }
+
+    /// A few sectors in a window, often near the border of two blocks.
+    private mutating func somewhere() -> Range<UInt64> {
+        let window = reading.windows.randomElement(using: &generator) ?? 0..<512
+        let size = reading.geometry.blockSize
+        let blocks = window.lowerBound / size...(window.upperBound - 1) / size
+        var start = UInt64.random(in: blocks, using: &generator) * size
+        switch generator.below(3) {
+        case 0: start &-= 512 * UInt64(1 + generator.below(4))
+        case 1: start += UInt64(generator.below(2000)) * 512
+        default: break
+        }
+        start = min(max(start, window.lowerBound), window.upperBound - 512)
+        let count = UInt64(1 + generator.below(24)) * 512
+        return start..<min(start + count, window.upperBound)
+    }
+
+    // MARK: What must hold
+
+    /// Each sector is that of the last commit, or of some moment since.
+    private func checkAbandoned(_ reader: borrowing ImageReader<FuzzFile>) throws {
+        let found = try reading.disk(of: reader)
+        for page in found.differingPages(from: versions[0]) {
+            for sector in 0..<UInt64(8) {
+                let start = page * Content.pageSize + sector * 512
+                let bytes = found.bytes(at: start, count: 512)
+                let isKnown = versions.contains { $0.bytes(at: start, count: 512) == bytes }
+                guard isKnown else {
+                    throw Violation("after \(steps) the sector at \(start) is neither old nor new")
+                }
+            }
+        }
+    }
+
+    /// Outside headers, log, table and written blocks the file is as it was, and it has grown by no
+    /// more than was written.
+    private func checkFile(_ content: Content) throws {
+        let image = layout.image
+        let wasWritten = content.differingPages(from: opened).isEmpty == false
+        let limit = max(
+            opened.byteCount, layout.end + allocations * reading.geometry.blockSize)
+        guard content.byteCount <= limit, content.byteCount >= opened.byteCount else {
+            throw Violation(
+                "the file of \(opened.byteCount) bytes has \(content.byteCount) after \(steps)")
+        }
+        guard wasWritten else { return }
+        var writable = RawImage.headerPositions.map { $0..<$0 + 4096 } + [image.log, image.table]
+        writable += image.damagedTables.map { $0..<$0 + UInt64(RawImage.tableSize) }
+        writable += touched.compactMap { layout.places[$0] }
+        for page in content.differingPages(from: opened) {
+            let range = page * Content.pageSize..<(page + 1) * Content.pageSize
+            if writable.contains(where: { $0.overlaps(range) }) { continue }
+            guard !layout.occupied.contains(where: { $0.overlaps(range) }) else {
+                throw Violation("byte \(range.lowerBound) of the file changed by \(steps)")
+            }
+        }
+        let after = FileLayout(content)
+        guard after.image.items.map(\.range) == image.items.map(\.range),
+            after.image.regions.map(\.range) == image.regions.map(\.range)
+        else { throw Violation("metadata or regions changed by \(steps)") }
+    }
+}
