@@ -22,7 +22,8 @@ struct Case {
         var generator = SeededGenerator(seed: number)
         generator = SeededGenerator(seed: generator.next() ^ iteration &* 0x9E37_79B9_7F4A_7C15)
         let candidates = seeds.filter(target.uses)
-        let seed = candidates[generator.below(candidates.count)]
+        var seed = candidates[generator.below(candidates.count)]
+        for _ in 0..<2 where seed.isSlow { seed = candidates[generator.below(candidates.count)] }
         var mutator = Mutator(seed, generator)
         mutator.mutate(target.parts)
         self.seed = seed

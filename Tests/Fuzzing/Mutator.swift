@@ -170,8 +170,8 @@ struct Mutator {
         let items = map.image.items
         let start = map.image.metadata.lowerBound
         guard let item = items.randomElement(using: &generator) else { return }
-        switch generator.below(4) {
-        case 0:
+        switch generator.below(16) {
+        case 0..<5:
             // One more item.
             let entry = start + 32 + UInt64(items.count) * 32
             put(UInt16(items.count + 1), at: start + 10)
@@ -183,17 +183,17 @@ struct Mutator {
             put(UInt32(65536 + generator.below(200) * 4), at: entry + 16)
             put(UInt32(generator.below(64)), at: entry + 20)
             put(UInt32(generator.below(8)), at: entry + 24)
-        case 1:
+        case 5:
             // As many items as there may be, and one more.
             let user = UInt32(generator.below(2))
-            let count = (user == 1 ? 1024 : 2047) - items.count + generator.below(3)
+            let count = (user == 1 ? 1023 : 2046 - items.count) + generator.below(3)
             put(UInt16(items.count + count), at: start + 10)
             for index in 0..<count {
                 let entry = start + 32 + UInt64(items.count + index) * 32
                 put(UInt64(index) &+ 1, at: entry)
                 put(UInt32(user), at: entry + 24)
             }
-        case 2:
+        case 6..<10:
             put(UInt16(generator.below(items.count + 1)), at: start + 10)
         default:
             // The file parameters and sizes that make another geometry.

@@ -15,7 +15,11 @@ struct Oracle {
         let reading: Reading
         do {
             let reader = try ImageReader(file)
+            try checkEffort(of: file, reader.info)
             reading = try Reading(of: reader, &operations)
+            guard try reader.headerIsUnchanged() else {
+                throw Violation("the header changed while nobody wrote")
+            }
         } catch let error as VHDXError {
             reach.refused(error)
             try checkUnchanged(file)
@@ -28,6 +32,16 @@ struct Oracle {
 
     private func checkUnchanged(_ file: FuzzFile) throws {
         guard file.changeCount == 0 else { throw Violation("a reader changed the file") }
+    }
+
+    /// To open an image takes a few passes over its log and one over its table.
+    private func checkEffort(of file: FuzzFile, _ info: ImageInfo) throws {
+        let image = RawImage(file.content)
+        let limit = 12 * image.log.byteCount + 8 * image.entryCount + 4 * .mebibyte
+        // The log may change where the table lies, and how long it is.
+        guard info.logIsDirty || file.bytesRead <= limit else {
+            throw Violation("to open the image, \(file.bytesRead) bytes were read")
+        }
     }
 
     /// What cannot be read cannot be opened for writing either, and stays as it is.
@@ -74,10 +88,6 @@ struct Oracle {
         switch error {
         case .unsupported("an image without a log, for writing", _), .sequenceNumberExhausted:
             reach.refused(error, by: "writer")
-        case .file(.system(_, _, _, errno: 27)):
-            // The largest size of a file.
-            reach.refused(error, by: "writer")
-            return
         default:
             throw Violation("the reader opened what the writer refused: \(error)")
         }

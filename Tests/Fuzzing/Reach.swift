@@ -6,6 +6,8 @@ struct Reach {
     private(set) var openedCount = 0
 
     mutating func refused(_ error: VHDXError, by who: String = "reader") {
+        // The sentence for a person must not fail either.
+        precondition(!error.description.isEmpty)
         counts["\(who) refused: \(Self.kind(of: error))", default: 0] += 1
     }
 
@@ -52,7 +54,7 @@ struct Reach {
         case .noValidLogEntry: "no valid log entry"
         case .sequenceNumberExhausted: "sequence number exhausted"
         case .unsupported(let what, _):
-            "unsupported " + what.split(separator: " ").prefix(3).joined(separator: " ")
+            "unsupported: " + what.prefix { $0 != "," && !$0.isNumber }
         case .limitExceeded(let what, _): "limit: \(what)"
         case .outOfMemory: "out of memory"
         case .invalidGeometry: "geometry"

@@ -33,8 +33,8 @@ struct Reading {
     /// The disk, as far as the windows go.
     let disk: Content
 
-    /// How many payload blocks are looked at in one piece.
-    private static let blocksInAWindow: UInt64 = 64
+    /// A disk up to this size is looked at as a whole.
+    private static let smallDisk: UInt64 = 32 << 20
 
     init(
         of reader: borrowing ImageReader<FuzzFile>, _ generator: inout SeededGenerator
@@ -45,23 +45,22 @@ struct Reading {
         disk = try Self.disk(windows, reader)
     }
 
-    /// The first blocks, the last, those around the first entry for a sector bitmap, and some more.
+    /// What lies around the starts of some blocks: the first, the last, those next to the first
+    /// entry for a sector bitmap, and a few more.
     private static func windows(
         _ geometry: Geometry, _ generator: inout SeededGenerator
     ) -> [Range<UInt64>] {
-        let count = geometry.payloadBlockCount
-        let size = geometry.blockSize
         let whole = 0..<geometry.virtualSize
-        if count <= 4 * blocksInAWindow { return [whole] }
-        let last = count - blocksInAWindow
-        let firsts = [
-            0, last, min(geometry.chunkRatio - 8, last), generator.next() % last, count / 2 - 4,
-        ].sorted()
+        if geometry.virtualSize <= smallDisk { return [whole] }
+        let last = geometry.payloadBlockCount - 1
+        let border = geometry.chunkRatio
+        var blocks: Set = [0, 1, 2, 3, last / 2, last &- 1, last, border - 1, border, border + 1]
+        for _ in 0..<4 { blocks.insert(generator.next() % (last + 1)) }
         var windows: [Range<UInt64>] = []
-        for first in firsts {
-            let start = max(first * size, windows.last?.upperBound ?? 0)
-            let end = max(start, (first + blocksInAWindow) * size)
-            windows.append((start..<end).clamped(to: whole))
+        for block in blocks.sorted() where block <= last {
+            let start = block * geometry.blockSize
+            let window = (start < 65536 ? 0 : start - 65536)..<start + (256 << 10)
+            windows.append(window.clamped(to: (windows.last?.upperBound ?? 0)..<whole.upperBound))
         }
         return windows.filter { !$0.isEmpty }
     }
@@ -105,12 +104,16 @@ struct Reading {
             let bytes = try source.bytes(at: start, count: Int(min(1 << 20, end - start)))
             // Page by page, so that what is zero stays a hole.
             for offset in stride(from: 0, to: bytes.count, by: 4096) {
-                let page = bytes[offset..<min(offset + 4096, bytes.count)]
-                if page.contains(where: { $0 != 0 }) {
-                    disk.write(Array(page), at: start + UInt64(offset))
-                }
+                let page = bytes.rawSpan.extracting(offset..<min(offset + 4096, bytes.count))
+                if !isZero(page) { disk.write(page, at: start + UInt64(offset)) }
             }
         }
+    }
+
+    private static func isZero(_ bytes: RawSpan) -> Bool {
+        let words = bytes.byteCount / 8
+        for index in 0..<words where bytes.load(UInt64.self, at: index * 8) != 0 { return false }
+        return bytes.extracting(words * 8..<bytes.byteCount).isZero
     }
 
     /// Compares what another source reads.

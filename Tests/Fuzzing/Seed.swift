@@ -26,7 +26,8 @@ struct Seed: Sendable {
         self.init(name: name, content)
     }
 
-    var hasDirtyLog: Bool { !map.logEntries.isEmpty }
+    /// Whether it takes so long that it must not come up often.
+    var isSlow: Bool { map.image.entryCount > 1 << 20 || content.byteCount > 1 << 45 }
     var isDifferencing: Bool { map.image.hasParent }
 }
 
@@ -76,7 +77,9 @@ enum Seeds {
         ("two-chunks", twoChunks()),
         ("sparse-64T", sparse(virtualSize: 64 << 40, blockSize: 256 << 20)),
         ("sparse-2T", sparse(virtualSize: 2 << 40, blockSize: 32 << 20)),
-        ("far-blocks", farBlocks()),
+        ("sparse-2T-1M", sparse(virtualSize: 2 << 40, blockSize: 1 << 20)),
+        ("far-blocks", farBlocks(last: 1 << 40)),
+        ("farthest-block", farBlocks(last: (256 << 40) - (1 << 20))),
         ("foreign-regions", foreignRegions()),
         ("one-header", oneHeader()),
         ("large-log", largeLog()),
@@ -88,6 +91,7 @@ enum Seeds {
         ("dirty-sequence", dirtySequence()),
         ("dirty-growing", dirtyGrowing()),
         ("dirty-regions", dirtyRegions()),
+        ("dirty-many-zeros", dirtyManyZeros()),
         ("differencing", differencing()),
     ]
 
@@ -144,11 +148,11 @@ enum Seeds {
         return builder
     }
 
-    /// Blocks beyond 4 GiB and 1 TiB in the file.
-    private static func farBlocks() -> ImageBuilder {
+    /// Blocks beyond 4 GiB in the file, and one where the caller wants it.
+    private static func farBlocks(last: UInt64) -> ImageBuilder {
         var builder = ImageBuilder(virtualSize: 7 << 20, blockSize: 1 << 20)
         builder.addBlock(0, at: 5 << 30, content: pattern(0))
-        builder.addBlock(1, at: 1 << 40, content: pattern(1))
+        builder.addBlock(1, at: last, content: pattern(1))
         builder.addBlock(2, at: (4 << 30) - (1 << 20), content: pattern(2))
         return builder
     }
@@ -288,6 +292,13 @@ enum Seeds {
         return dirty(
             image, lastFileOffset: 11 << 20,
             [[.data(at: 3 << 20, table)], [.data(at: 9 << 20, pattern(1))]])
+    }
+
+    /// One zeroed range more than a reader remembers.
+    private static func dirtyManyZeros() -> ImageBuilder {
+        let descriptor = ImageBuilder.LogEntry.Descriptor.zero(at: 4 << 20, count: 4096)
+        return dirty(
+            largeLog(), lastFileOffset: 20 << 20, [Array(repeating: descriptor, count: 65537)])
     }
 
     /// The log repairs a region table, and turns metadata over.

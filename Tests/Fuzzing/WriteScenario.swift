@@ -35,7 +35,11 @@ struct WriteScenario {
     /// Runs and judges some operations.
     mutating func run(_ writer: consuming ImageWriter<FuzzFile>, on file: FuzzFile) throws {
         try reading.compare(disk, with: writer, "through the writer")
-        for _ in 0..<generator.below(6) { try step(writer) }
+        if generator.once(in: 200) {
+            try commitOften(writer)
+        } else {
+            for _ in 0..<generator.below(6) { try step(writer) }
+        }
         try reading.compare(disk, with: writer, "after the writes")
         let abandons = generator.once(in: 4)
         if abandons {
@@ -83,6 +87,24 @@ struct WriteScenario {
             try writer.commit()
             versions = [disk]
         }
+    }
+
+    /// Commits until the log wraps around.
+    private mutating func commitOften(_ writer: borrowing ImageWriter<FuzzFile>) throws {
+        let window = reading.windows.first ?? 0..<512
+        let whole = window.lowerBound..<min(reading.geometry.blockSize, window.upperBound)
+        for round in 0..<70 as Range<UInt8> {
+            let bytes = [UInt8](repeating: round + 1, count: 512)
+            count(whole)
+            try writer.write(bytes.rawSpan, at: whole.lowerBound)
+            try writer.commit()
+            disk.write(bytes, at: whole.lowerBound)
+            try writer.writeZeros(whole)
+            try writer.commit()
+            disk.clear(whole)
+        }
+        steps.append("commit often")
+        versions = [disk]
     }
 
     private mutating func count(_ range: Range<UInt64>) {
