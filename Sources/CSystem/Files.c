@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int fallocate_or_error(int descriptor, int mode, uint64_t offset, uint64_t count) {
@@ -64,6 +66,19 @@ int csystem_is_locked(int descriptor, uint64_t offset, uint64_t count) {
 
 int csystem_rename_exclusively(const char *from, const char *to) {
     return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
+}
+
+int csystem_open_beneath(int folder, const char *name) {
+    struct open_how how = {
+        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    long descriptor;
+    do {
+        // EAGAIN: something was renamed while the name was followed.
+        descriptor = syscall(SYS_openat2, folder, name, &how, sizeof how);
+    } while (descriptor < 0 && (errno == EINTR || errno == EAGAIN));
+    return descriptor < 0 ? -errno : (int)descriptor;
 }
 
 const char *csystem_describe_error(int error, char *buffer, size_t count) {

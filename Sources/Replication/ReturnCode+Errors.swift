@@ -18,7 +18,7 @@ extension ReturnCode {
             self = .incorrectDataType
         case .unsupportedDigestMap:
             self = .notSupported
-        case .invalidOption, .sameFile:
+        case .invalidOption, .sameFile, .parentOfPrimary:
             self = .invalidParameter
         case .differentSizes, .primaryChanged:
             self = .invalidState
@@ -43,8 +43,17 @@ extension ReturnCode {
         case .unsupported:
             self = .notSupported
         case .truncated, .wrongSignature, .wrongChecksum, .invalidField, .noValidCopy, .ambiguous,
-            .missing, .overlap, .noValidLogEntry, .sequenceNumberExhausted:
+            .missing, .overlap, .noValidLogEntry, .sequenceNumberExhausted, .parentLoop,
+            .parentSectorSize:
             self = .failed
+        case .parentNotFound:
+            self = .fileNotFound
+        case .parentMismatch:
+            self = .invalidState
+        case .parentOutsideFolders:
+            self = .accessDenied
+        case .hasChild:
+            self = .systemInUse
         case .limitExceeded, .outOfMemory:
             self = .outOfMemory
         case .invalidGeometry:

@@ -18,7 +18,7 @@ public struct DiskComparison: Sendable {
     /// Counts the blocks that differ. With a map, its block size is the one that is used.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
-        let source = try PrimaryDisk(openingImageAt: primary)
+        let source = try PrimaryDisk(openingImageAt: primary, parents: options.parents)
         try source.checkIsNot(fileAt: replica)
         monitor.setDisk(source.reader.virtualSize, blockSize: options.blockSize)
         let file = try onReplicaFile { () throws(FileError) in
@@ -35,7 +35,8 @@ public struct DiskComparison: Sendable {
     func compare(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> DiskReport {
-        let other = try PrimaryDisk(openingImageAt: replica, .replica)
+        let other = try PrimaryDisk(
+            openingImageAt: replica, .replica, parents: options.parents)
         let size = source.reader.virtualSize
         guard other.reader.virtualSize == size else {
             throw .differentSizes(primary: size, replica: other.reader.virtualSize)

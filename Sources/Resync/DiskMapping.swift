@@ -20,7 +20,7 @@ public struct DiskMapping: Sendable {
         guard options.comparison == .hash else {
             throw .invalidOption("a map holds digests: it cannot compare bytes")
         }
-        let source = try PrimaryDisk(openingImageAt: disk)
+        let source = try PrimaryDisk(openingImageAt: disk, parents: options.parents)
         try source.checkIsNot(fileAt: output)
         let size = source.reader.virtualSize
         monitor.setDisk(size, blockSize: options.blockSize)

@@ -21,7 +21,7 @@ public struct LocalResync: Sendable {
     /// stand in the monitor in both cases.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
-        let source = try PrimaryDisk(openingImageAt: primary)
+        let source = try PrimaryDisk(openingImageAt: primary, parents: options.parents)
         try source.checkIsNot(fileAt: replica)
         // Where nothing is to be made, opening it says what is wrong with the path.
         let exists =
@@ -34,13 +34,10 @@ public struct LocalResync: Sendable {
                 : try compareWithNothing(source, monitor)
         }
         if exists {
-            // A replica of another size is left as it is, its log included.
-            let size = try onDisk(.replica) { () throws(VHDXError) in
-                try ImageReader(openingImageAt: replica).virtualSize
-            }
-            try checkSize(size, of: source.reader)
+            // A replica that must not be written to is left as it is, its log included.
+            try checkReplica(source.reader)
         } else {
-            try createReplica(like: source.reader)
+            try ReplicaCreation(path: replica, options: options).run(like: source.reader)
         }
         let roots = try resynchronize(source, monitor)
         if options.verifiesWholeReplica { try verify(roots, source, monitor) }
@@ -51,7 +48,7 @@ public struct LocalResync: Sendable {
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
         let target = try onDisk(.replica) { () throws(VHDXError) in
-            try ImageWriter(openingImageAt: replica)
+            try ImageWriter(openingImageAt: replica, parents: options.parentsOfReplica)
         }
         try checkSize(target.virtualSize, of: source.reader)
         let engine = try ComparisonEngine(
@@ -107,7 +104,7 @@ public struct LocalResync: Sendable {
         _ monitor: ResyncMonitor
     ) throws(ResyncError) {
         let reader = try onDisk(.replica) { () throws(VHDXError) in
-            try ImageReader(openingImageAt: replica)
+            try ImageReader(openingImageAt: replica, parents: options.parentsOfReplica)
         }
         reader.dropCache()
         let size = reader.virtualSize
@@ -138,18 +135,18 @@ public struct LocalResync: Sendable {
         return report(roots, isVerified: false, monitor)
     }
 
-    private func createReplica(like reader: borrowing ImageReader<DiskFile>) throws(ResyncError) {
-        let geometry = reader.geometry
-        var specification = ImageSpecification(virtualSize: geometry.virtualSize)
-        specification.blockSize = geometry.blockSize
-        specification.logicalSectorSize = geometry.logicalSectorSize
-        specification.physicalSectorSize = geometry.physicalSectorSize
-        specification.isFixed = reader.isFixed
-        specification.virtualDiskID = reader.virtualDiskID
-        do throws(VHDXError) {
-            try ImageCreation.create(specification, at: replica)
-        } catch {
-            throw .disk(.replica, error)
+    /// Checks that the replica may become what the primary is.
+    private func checkReplica(
+        _ primary: borrowing ImageReader<DiskFile>
+    ) throws(ResyncError) {
+        let reader = try onDisk(.replica) { () throws(VHDXError) in
+            try ImageReader(openingImageAt: replica, parents: options.parentsOfReplica)
+        }
+        try checkSize(reader.virtualSize, of: primary)
+        guard !options.breaksChildren else { return }
+        try onDisk(.replica) { () throws(VHDXError) in
+            guard let child = try reader.visibleChild() else { return }
+            throw .hasChild(path: replica, child: child)
         }
     }
 

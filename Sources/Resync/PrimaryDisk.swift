@@ -2,21 +2,18 @@ internal import BlockIO
 internal import Storage
 internal import VHDX
 
-/// A disk that is read and must not change meanwhile: open, locked, and remembered as it was.
+/// A disk that is read and must not change meanwhile: open, locked, and remembered as it was, with
+/// all that it builds on.
 struct PrimaryDisk: ~Copyable {
     let reader: ImageReader<DiskFile>
-    private let fingerprint: FileFingerprint
     private let path: String
 
-    init(openingImageAt path: String, _ role: Role = .primary) throws(ResyncError) {
-        // From before the headers are read. Where there was none, opening it fails.
-        let before = DiskFile.fingerprint(ofFileAt: path)
-        let reader = try onDisk(role) { () throws(VHDXError) in
-            try ImageReader(openingImageAt: path)
+    init(
+        openingImageAt path: String, _ role: Role = .primary, parents: ParentSearch
+    ) throws(ResyncError) {
+        reader = try onDisk(role) { () throws(VHDXError) in
+            try ImageReader(openingImageAt: path, parents: parents)
         }
-        let found = try onDisk(role) { () throws(VHDXError) in try reader.fingerprint() }
-        fingerprint = before ?? found
-        self.reader = reader
         self.path = path
     }
 
@@ -28,18 +25,20 @@ struct PrimaryDisk: ~Copyable {
     /// The lock keeps away whoever honours it; this finds whoever does not.
     func checkUnchanged() throws(ResyncError) {
         let isUnchanged = try onDisk(.primary) { () throws(VHDXError) in
-            guard try reader.fingerprint() == fingerprint else { return false }
-            return try reader.headerIsUnchanged()
+            try reader.isUnchanged()
         }
         guard isUnchanged else { throw .primaryChanged(path: path) }
     }
 
-    /// Checks that a path leads to another file than this one. A missing file is another.
+    /// Checks that a path leads to another file than this disk's and those that it builds on. A
+    /// missing file is another.
     func checkIsNot(fileAt other: String) throws(ResyncError) {
-        guard let found = DiskFile.fingerprint(ofFileAt: other) else { return }
-        guard !found.isSameFile(as: fingerprint) else {
-            throw .sameFile(primary: path, replica: other)
-        }
+        guard let found = DiskFile.fingerprint(ofFileAt: other),
+            let index = reader.fingerprints.firstIndex(where: { $0.isSameFile(as: found) })
+        else { return }
+        throw index == 0
+            ? .sameFile(primary: path, replica: other)
+            : .parentOfPrimary(primary: path, replica: other)
     }
 }
 

@@ -21,6 +21,8 @@ public enum ResyncError: Error, Equatable {
     case invalidOption(String)
     /// Both paths lead to one file.
     case sameFile(primary: String, replica: String)
+    /// The primary is a differencing image, and the replica one of those that it builds on.
+    case parentOfPrimary(primary: String, replica: String)
     case differentSizes(primary: UInt64, replica: UInt64)
     /// The primary's file was written to between the first byte read and the last.
     case primaryChanged(path: String)
@@ -50,6 +52,8 @@ extension ResyncError: CustomStringConvertible {
             return what
         case .sameFile(let primary, let replica):
             return "\(primary) and \(replica) are one file"
+        case .parentOfPrimary(let primary, let replica):
+            return "\(primary) builds on \(replica)"
         case .differentSizes(let primary, let replica):
             return "the virtual sizes differ: primary \(primary) bytes, replica \(replica) bytes"
         case .primaryChanged(let path):

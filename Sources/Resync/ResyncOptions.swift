@@ -1,3 +1,5 @@
+public import VHDX
+
 /// How two blocks are compared.
 public enum Comparison: String, Sendable, CaseIterable {
     /// By SHA-256, with a root digest of each disk as proof. The default.
@@ -19,6 +21,12 @@ public struct ResyncOptions: Sendable {
     public var verifiesWholeReplica = false
     /// Whether a replica that does not exist is made, with the primary's geometry.
     public var createsReplica = false
+    /// An image on which a replica that is made builds: only what differs from it is stored.
+    public var parentOfNewReplica: String?
+    /// Whether a replica is written to although a differencing image builds on it.
+    public var breaksChildren = false
+    /// Where the parents of differencing images may be, besides the folders of the images.
+    public var parents = ParentSearch()
 
     /// The block sizes there are: from 4 KiB to 16 MiB.
     public static let blockSizes = 4096...(16 << 20)

@@ -11,6 +11,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 
     /// The path that was opened.
     public let name: String
+    /// Which file it was, and when it had last changed, before a byte of it was read.
+    public let openingFingerprint: FileFingerprint
     private let descriptor: Descriptor
 
     /// Opens a regular file, following symbolic links.
@@ -32,6 +34,21 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
             path: path, name: name ?? path, flags: O_RDWR | O_CREAT | O_EXCL, operation: .create)
     }
 
+    /// Opens a regular file for reading by a name that somebody else gave: it must lead to a place in
+    /// the folder or in one within it, through symbolic links too.
+    ///
+    /// - Throws: `FileError.system` with EXDEV where it leads out.
+    public init(opening name: String, beneath folder: borrowing Folder) throws(FileError) {
+        let path = folder.path + "/" + name
+        // Safe: the name is a string that ends with a zero.
+        let rawValue = unsafe csystem_open_beneath(folder.descriptor.rawValue, name)
+        guard rawValue >= 0 else {
+            if -rawValue == ENXIO { throw .notARegularFile(path: path) }
+            throw .system(.open, path: path, at: nil, errno: -rawValue)
+        }
+        try self.init(owning: rawValue, name: path)
+    }
+
     private init(
         path: String, name: String, flags: Int32, operation: FileOperation
     ) throws(FileError) {
@@ -44,10 +61,14 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
             default: throw .system(operation, path: name, at: nil, errno: errno)
             }
         }
+        try self.init(owning: rawValue, name: name)
+    }
+
+    private init(owning rawValue: Int32, name: String) throws(FileError) {
         let descriptor = Descriptor(rawValue: rawValue)
-        guard try Self.status(of: rawValue, name).st_mode & S_IFMT == S_IFREG else {
-            throw .notARegularFile(path: name)
-        }
+        let status = try Self.status(of: rawValue, name)
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notARegularFile(path: name) }
+        openingFingerprint = FileFingerprint(status)
         self.descriptor = descriptor
         self.name = name
     }

@@ -7,14 +7,17 @@ enum Help {
                vhdresync map DISK -o MAP              write a disk's digests to a file
                vhdresync diff PRIMARY REPLICA|MAP     compare, and change nothing
                vhdresync info DISK                    say what an image is
-        Disks are fixed or dynamic VHDX files that nothing else uses; only blocks that
-        differ are written. './info' is a file of that name.
+        Disks are VHDX files that nothing else uses, differencing ones with their
+        parents; only blocks that differ are written. './info' is a file of that name.
 
               --block-size SIZE  unit of comparison: a power of two, 4K to 16M [64K]
               --jobs N           threads that read and hash [one per processor]
               --compare HOW      'hash' for SHA-256, or 'bytes' [hash]
           -n, --dry-run          count what differs, and write nothing
               --create           make the replica if it does not exist
+              --parent IMAGE     with --create: store what differs from IMAGE alone
+              --parent-path DIR  where parents may be, besides beside their children
+              --force            write even if another image builds on REPLICA
               --verify           read the whole replica again afterwards
           -o, --output MAP       where 'map' writes
               --timeout TIME     stop after so many seconds, or a time like 30m, 1.5h

@@ -10,6 +10,9 @@ enum Option: Int32, CaseIterable, Sendable {
     case jobs
     case compare
     case create
+    case parent
+    case parentPath
+    case force
     case verify
     case timeout
     case json
@@ -27,6 +30,9 @@ enum Option: Int32, CaseIterable, Sendable {
         case .jobs: "jobs"
         case .compare: "compare"
         case .create: "create"
+        case .parent: "parent"
+        case .parentPath: "parent-path"
+        case .force: "force"
         case .verify: "verify"
         case .timeout: "timeout"
         case .json: "json"
@@ -41,18 +47,18 @@ enum Option: Int32, CaseIterable, Sendable {
 
     var takesArgument: Bool {
         switch self {
-        case .output, .blockSize, .jobs, .compare, .timeout, .progress: true
-        case .dryRun, .quiet, .help, .version, .create, .verify, .json: false
+        case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath: true
+        case .dryRun, .quiet, .help, .version, .create, .force, .verify, .json: false
         }
     }
 
     /// Whether the option means something for this verb.
     func applies(to verb: Verb) -> Bool {
         switch self {
-        case .help, .version, .json: true
+        case .help, .version, .json, .parentPath: true
         case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info
         case .compare: verb == .resync || verb == .diff
-        case .dryRun, .create, .verify: verb == .resync
+        case .dryRun, .create, .parent, .force, .verify: verb == .resync
         // For diff it is refused with a sentence of its own.
         case .output: verb == .map || verb == .diff
         }

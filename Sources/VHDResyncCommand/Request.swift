@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Resync
+internal import VHDX
 
 /// What the arguments ask for.
 enum Request {
@@ -77,6 +78,9 @@ extension Invocation {
         case .help, .version: break
         case .dryRun: options.isDryRun = true
         case .create: options.createsReplica = true
+        case .parent: options.parentOfNewReplica = try Operand.localPath(argument)
+        case .parentPath: options.parents.folders.append(try Operand.localPath(argument))
+        case .force: options.breaksChildren = true
         case .verify: options.verifiesWholeReplica = true
         case .json: wantsJSON = true
         case .quiet: isQuiet = true
@@ -96,6 +100,9 @@ extension Invocation {
     private func checkCombination() throws(UsageError) {
         guard !(options.isDryRun && options.verifiesWholeReplica) else {
             throw .invalid("a dry run writes nothing, so '--verify' means nothing to it")
+        }
+        guard options.parentOfNewReplica == nil || options.createsReplica else {
+            throw .invalid("'--parent' is for a replica that is made: it needs '--create'")
         }
     }
 

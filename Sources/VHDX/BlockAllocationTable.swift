@@ -1,32 +1,30 @@
 internal import Storage
 
 /// The block allocation table, loaded a page at a time, with the changes that are not on disk yet.
-///
-/// A page is what the log writes at once: 4096 bytes, 512 entries. Clean pages are dropped when
-/// there are too many, so memory does not grow with the disk; changed pages stay until they are
-/// durable. Not thread-safe.
+/// Not thread-safe.
 struct BlockAllocationTable: Sendable {
-    static let entriesInAPage: UInt64 = 512
-    /// 4 MiB: the entries of 512 GiB at payload blocks of 1 MiB.
-    private static let maximumCleanPageCount = 1024
-
     let geometry: Geometry
     let region: RegionTableEntry
-    private var pages: [UInt64: [UInt64]] = [:]
-    private(set) var changedPages: Set<UInt64> = []
+    private(set) var pages = MetadataPages(of: .blockAllocationTable)
 
     init(geometry: Geometry, region: RegionTableEntry) {
         self.geometry = geometry
         self.region = region
     }
 
-    /// The entry of a payload block, checked as ``check(_:at:of:fileSize:)`` does.
+    /// An entry, checked as ``check(_:at:of:)`` does.
+    mutating func entry(
+        at index: UInt64, from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> BATEntry {
+        let page = try page(of: index, from: file)
+        return BATEntry(rawValue: page[Int(index % MetadataPages.wordCount)])
+    }
+
+    /// The entry of a payload block.
     mutating func entry(
         ofBlock block: UInt64, from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> BATEntry {
-        let index = geometry.entryIndex(ofBlock: block)
-        let page = try page(index / Self.entriesInAPage, from: file)
-        return BATEntry(rawValue: page[Int(index % Self.entriesInAPage)])
+        try entry(at: geometry.entryIndex(ofBlock: block), from: file)
     }
 
     /// The entries of neighbouring payload blocks.
@@ -40,75 +38,56 @@ struct BlockAllocationTable: Sendable {
         var pageIndex: UInt64?
         for block in blocks {
             let index = geometry.entryIndex(ofBlock: block)
-            if pageIndex != index / Self.entriesInAPage {
-                pageIndex = index / Self.entriesInAPage
-                page = try self.page(index / Self.entriesInAPage, from: file)
+            if pageIndex != index / MetadataPages.wordCount {
+                pageIndex = index / MetadataPages.wordCount
+                page = try self.page(of: index, from: file)
             }
-            entries.append(BATEntry(rawValue: page[Int(index % Self.entriesInAPage)]))
+            entries.append(BATEntry(rawValue: page[Int(index % MetadataPages.wordCount)]))
         }
         return entries
     }
 
     /// Changes an entry in memory.
-    ///
-    /// - Precondition: ``entry(ofBlock:from:)`` was called for it, with no other block in between.
-    mutating func setEntry(ofBlock block: UInt64, to entry: BATEntry) {
-        let index = geometry.entryIndex(ofBlock: block)
-        let pageIndex = index / Self.entriesInAPage
-        precondition(pages[pageIndex] != nil)
-        pages[pageIndex]?[Int(index % Self.entriesInAPage)] = entry.rawValue
-        changedPages.insert(pageIndex)
+    mutating func setEntry(
+        at index: UInt64, to entry: BATEntry,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        var page = try page(of: index, from: file)
+        page[Int(index % MetadataPages.wordCount)] = entry.rawValue
+        pages.setWords(at: position(ofPageOf: index), to: page)
     }
 
-    /// A page as it is to stand on disk, and where.
-    func page(_ pageIndex: UInt64) -> LoggedPage {
-        var bytes = [UInt8](repeating: 0, count: LogEntryHeader.sectorSize)
-        let entries = pages[pageIndex] ?? []
-        bytes.withMutableRawSpan { span in
-            for (index, entry) in entries.enumerated() { span.store(entry, at: index * 8) }
-        }
-        return LoggedPage(fileOffset: filePosition(ofPage: pageIndex), bytes: bytes)
+    /// Changes the entry of a payload block in memory.
+    mutating func setEntry(
+        ofBlock block: UInt64, to entry: BATEntry,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        try setEntry(at: geometry.entryIndex(ofBlock: block), to: entry, from: file)
     }
 
     /// Says that all changed pages are on their way to disk, in order behind the log.
     mutating func markUnchanged() {
-        changedPages = []
+        pages.markUnchanged()
     }
 
-    /// Forgets changes that were not logged.
-    mutating func discardChanges() {
-        for pageIndex in changedPages { pages[pageIndex] = nil }
-        changedPages = []
+    /// Where the page with an entry stands in the file.
+    private func position(ofPageOf index: UInt64) -> UInt64 {
+        region.fileOffset + index / MetadataPages.wordCount * MetadataPages.byteCount
     }
 
-    private func filePosition(ofPage pageIndex: UInt64) -> UInt64 {
-        region.fileOffset + pageIndex * UInt64(LogEntryHeader.sectorSize)
-    }
-
-    /// The entries of a page, loaded if need be.
     private mutating func page(
-        _ pageIndex: UInt64, from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+        of index: UInt64, from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> [UInt64] {
-        if let page = pages[pageIndex] { return page }
-        if pages.count - changedPages.count >= Self.maximumCleanPageCount {
-            pages = pages.filter { changedPages.contains($0.key) }
-        }
-        let position = filePosition(ofPage: pageIndex)
-        let bytes = try file.structure(
-            .blockAllocationTable, at: position, count: LogEntryHeader.sectorSize)
-        let first = pageIndex * Self.entriesInAPage
-        var entries: [UInt64] = []
-        entries.reserveCapacity(Int(Self.entriesInAPage))
-        for slot in 0..<Self.entriesInAPage {
-            let raw = bytes.rawSpan.load(UInt64.self, at: Int(slot) * BATEntry.byteCount)
+        let first = index.roundedDown(toMultipleOf: MetadataPages.wordCount)
+        let table = self
+        return try pages.words(at: position(ofPageOf: index), from: file) {
+            (words) throws(VHDXError) in
             // The table was checked when the image was opened; what changed since must not do harm.
-            if raw != 0, first + slot < geometry.entryCount {
-                _ = try check(BATEntry(rawValue: raw), at: first + slot, of: file)
+            for (slot, raw) in words.enumerated() where raw != 0 {
+                guard first + UInt64(slot) < table.geometry.entryCount else { break }
+                _ = try table.check(BATEntry(rawValue: raw), at: first + UInt64(slot), of: file)
             }
-            entries.append(raw)
         }
-        pages[pageIndex] = entries
-        return entries
     }
 }
 
@@ -127,47 +106,56 @@ extension BlockAllocationTable {
                 .blockAllocationTable, field: field, value: value, path: file.name, at: position)
         }
         guard entry.reservedBits == 0 else { throw invalid("reserved bits", entry.rawValue) }
-        let block: UInt64
+        let (structure, size, usedSize): (Structure, UInt64, UInt64)
         switch geometry.role(ofEntry: index) {
+        case .unused:
+            return nil
         case .sectorBitmap:
+            if entry.stateBits == 0 { return nil }
             // Sector bitmaps exist in differencing images only.
-            guard entry.stateBits == 0 else {
+            guard geometry.hasParent, entry.isPresentBitmap else {
                 throw invalid("sector bitmap state", entry.stateBits)
             }
-            return nil
-        case .payloadBlock(let number):
-            block = number
-        }
-        switch entry.state {
-        case nil, .partiallyPresent:
-            throw invalid("state", entry.stateBits)
-        case .notPresent, .zero:
-            return nil
-        case .undefined, .unmapped:
-            if entry.fileOffset == 0 { return nil }
-        case .fullyPresent:
-            break
+            structure = .sectorBitmap
+            (size, usedSize) = (Geometry.bitmapByteCount, Geometry.bitmapByteCount)
+        case .payloadBlock(let block):
+            switch entry.state {
+            case nil:
+                throw invalid("state", entry.stateBits)
+            case .notPresent, .zero:
+                return nil
+            case .undefined, .unmapped:
+                if entry.fileOffset == 0 { return nil }
+            case .partiallyPresent:
+                guard geometry.hasParent else { throw invalid("state", entry.stateBits) }
+            case .fullyPresent:
+                break
+            }
+            structure = .payloadBlock
+            (size, usedSize) = (
+                geometry.blockSize, geometry.virtualRange(ofBlock: block).byteCount
+            )
         }
         guard entry.fileOffset >= .mebibyte,
-            entry.fileOffset <= SpaceMap.maximumByteCount - geometry.blockSize
+            entry.fileOffset <= SpaceMap.maximumByteCount - size
         else { throw invalid("file offset", entry.fileOffset) }
-        guard entry.fileOffset + geometry.virtualRange(ofBlock: block).byteCount <= file.byteCount
-        else {
+        guard entry.fileOffset + usedSize <= file.byteCount else {
             throw .truncated(
-                .payloadBlock, path: file.name, at: entry.fileOffset, fileSize: file.byteCount)
+                structure, path: file.name, at: entry.fileOffset, fileSize: file.byteCount)
         }
-        return entry.fileOffset..<entry.fileOffset + geometry.blockSize
+        return entry.fileOffset..<entry.fileOffset + size
     }
 
     /// How many entries are read at once when the whole table is walked: 1 MiB.
     private static let entriesInAScan: UInt64 = 131_072
 
-    /// Walks the whole table once: checks every entry, and that no two blocks share a byte with
-    /// each other or with what `space` holds already.
+    /// Walks the whole table once: checks every entry, that no two blocks share a byte with each
+    /// other or with what `space` holds already, and that partially present blocks have their
+    /// sector bitmap.
     func scan(
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, into space: inout SpaceMap
     ) throws(VHDXError) -> ImageInfo.BlockStates {
-        var states = ImageInfo.BlockStates()
+        var scan = TableScan(table: self, space: space)
         var first: UInt64 = 0
         while first < geometry.entryCount {
             let count = min(Self.entriesInAScan, geometry.entryCount - first)
@@ -177,32 +165,73 @@ extension BlockAllocationTable {
             for index in 0..<count {
                 let raw = bytes.rawSpan.load(UInt64.self, at: Int(index) * BATEntry.byteCount)
                 // Most entries of a sparse disk: not present, and nothing to check.
-                if raw == 0 { continue }
-                try scan(BATEntry(rawValue: raw), at: first + index, of: file, &space, &states)
+                if raw == 0, !scan.needsBitmap { continue }
+                try scan.take(BATEntry(rawValue: raw), at: first + index, of: file)
             }
             first += count
         }
-        states.notPresent =
-            geometry.payloadBlockCount - states.undefined - states.zero - states.unmapped
-            - states.fullyPresent
-        return states
+        space = scan.space
+        return scan.states
+    }
+}
+
+/// What is known of a table while it is walked in order.
+private struct TableScan {
+    let table: BlockAllocationTable
+    var space: SpaceMap
+    var states: ImageInfo.BlockStates
+    /// Whether the current chunk has a partially present block.
+    var needsBitmap = false
+
+    init(table: BlockAllocationTable, space: SpaceMap) {
+        self.table = table
+        self.space = space
+        states = ImageInfo.BlockStates()
+        states.notPresent = table.geometry.payloadBlockCount
     }
 
-    private func scan(
+    mutating func take(
         _ entry: BATEntry, at index: UInt64,
-        of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
-        _ space: inout SpaceMap, _ states: inout ImageInfo.BlockStates
+        of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
-        if let range = try check(entry, at: index, of: file), !space.occupy(range) {
-            throw .overlap(.payloadBlock, path: file.name, at: range.lowerBound)
+        let role = table.geometry.role(ofEntry: index)
+        if let range = try table.check(entry, at: index, of: file), !space.occupy(range) {
+            let structure: Structure =
+                if case .payloadBlock = role { .payloadBlock } else { .sectorBitmap }
+            throw .overlap(structure, path: file.name, at: range.lowerBound)
         }
-        guard case .payloadBlock = geometry.role(ofEntry: index) else { return }
-        switch entry.state {
+        switch role {
+        case .unused: break
+        case .sectorBitmap:
+            guard entry.isPresentBitmap || !needsBitmap else {
+                throw table.missingBitmap(at: index, of: file.name)
+            }
+            needsBitmap = false
+        case .payloadBlock: count(entry.state)
+        }
+    }
+
+    private mutating func count(_ state: PayloadBlockState?) {
+        guard let state, state != .notPresent else { return }
+        states.notPresent -= 1
+        switch state {
         case .undefined: states.undefined += 1
         case .zero: states.zero += 1
         case .unmapped: states.unmapped += 1
         case .fullyPresent: states.fullyPresent += 1
-        case .notPresent, .partiallyPresent, nil: break
+        case .partiallyPresent:
+            states.partiallyPresent += 1
+            needsBitmap = true
+        case .notPresent: break
         }
+    }
+}
+
+extension BlockAllocationTable {
+    /// The error of a chunk whose partially present blocks have no sector bitmap.
+    func missingBitmap(at index: UInt64, of path: String) -> VHDXError {
+        .invalidField(
+            .blockAllocationTable, field: "sector bitmap state of a partially present block",
+            value: 0, path: path, at: region.fileOffset + index * UInt64(BATEntry.byteCount))
     }
 }

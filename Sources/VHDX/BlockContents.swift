@@ -7,51 +7,50 @@ public struct ContentRange: Equatable, Sendable {
     public var isZero: Bool
 }
 
-/// Content of payload blocks, for readers and writers alike.
+/// Content of the disk, for readers and writers alike, from the places where it stands.
 enum BlockContents {
     /// A hole shorter than this is not worth the system call that finds it.
     private static let minimumHole: UInt64 = 65536
 
-    static func read(
-        into buffer: inout MutableRawSpan, at offset: UInt64,
-        of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, geometry: Geometry,
-        entry: (UInt64) throws(VHDXError) -> BATEntry
+    /// Fills the buffer with the content of the range that the places cover.
+    static func read<File: RandomAccessFile & ~Copyable>(
+        into buffer: inout MutableRawSpan, from places: [PlacedRange],
+        of file: borrowing ImageFile<File>, parent: ImageParent<File>?
     ) throws(VHDXError) {
-        let end = offset + UInt64(buffer.byteCount)
-        precondition(end <= geometry.virtualSize)
-        var position = offset
-        while position < end {
-            let block = position / geometry.blockSize
-            let partEnd = min(geometry.virtualRange(ofBlock: block).upperBound, end)
-            var part = buffer.part(Int(position - offset)..<Int(partEnd - offset))
-            let entry = try entry(block)
-            if entry.state == .fullyPresent {
-                let place = entry.fileOffset + position % geometry.blockSize
+        guard let first = places.first else { return }
+        for place in places {
+            let start = Int(place.range.lowerBound - first.range.lowerBound)
+            var part = buffer.part(start..<start + Int(place.range.byteCount))
+            switch (place.placement, parent) {
+            case (.file(let position), _):
                 do throws(FileError) {
-                    try file.read(into: &part, at: place)
+                    try file.read(into: &part, at: position)
                 } catch {
                     throw .file(error)
                 }
-            } else {
+            case (.parent, let parent?):
+                try parent.read(into: &part, at: place.range.lowerBound)
+            case (.zeros, _), (.parent, nil):
                 part.clear()
             }
-            position = partEnd
         }
     }
 
-    static func ranges(
-        in range: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
-        geometry: Geometry, entries: (Range<UInt64>) throws(VHDXError) -> [BATEntry]
+    /// What is known of the range that the places cover.
+    static func ranges<File: RandomAccessFile & ~Copyable>(
+        of places: [PlacedRange], of file: borrowing ImageFile<File>, parent: ImageParent<File>?
     ) throws(VHDXError) -> [ContentRange] {
         var ranges: [ContentRange] = []
-        let blocks = geometry.blocks(in: range)
-        for (block, entry) in zip(blocks, try entries(blocks)) {
-            let part = geometry.virtualRange(ofBlock: block).clamped(to: range)
-            if entry.state == .fullyPresent {
-                let place = entry.fileOffset + part.lowerBound % geometry.blockSize
-                try append(part, at: place, of: file, to: &ranges)
-            } else {
-                append(part, isZero: true, to: &ranges)
+        for place in places {
+            switch (place.placement, parent) {
+            case (.file(let position), _):
+                try append(place.range, at: position, of: file, to: &ranges)
+            case (.parent, let parent?):
+                for range in try parent.contents(in: place.range) {
+                    append(range.range, isZero: range.isZero, to: &ranges)
+                }
+            case (.zeros, _), (.parent, nil):
+                append(place.range, isZero: true, to: &ranges)
             }
         }
         return ranges

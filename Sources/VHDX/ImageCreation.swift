@@ -14,12 +14,58 @@ public struct ImageSpecification: Equatable, Sendable {
     public var isFixed = false
     /// The identity of the disk. A replica bears that of its primary.
     public var virtualDiskID = GUID.random()
+    /// What the new image builds on; it is a differencing image then, and cannot be fixed.
+    public var parent: ParentReference?
     /// Who makes the file.
     public var creator = "vhdresync"
 
     public init(virtualSize: UInt64) {
         self.virtualSize = virtualSize
     }
+}
+
+/// The parent that a new differencing image names.
+public struct ParentReference: Equatable, Sendable {
+    /// Its state: it must not be written to any more.
+    public var dataWriteGUID: GUID
+    /// From the new image's folder to the parent, with `/` between names.
+    public var relativePath: String
+
+    public init(dataWriteGUID: GUID, relativePath: String) {
+        self.dataWriteGUID = dataWriteGUID
+        self.relativePath = relativePath
+    }
+
+    /// An open image as the parent of one that is to be made at a path.
+    public init(
+        to parent: borrowing ImageReader<DiskFile>, from path: String
+    ) throws(VHDXError) {
+        dataWriteGUID = parent.dataWriteGUID
+        let parentPath = parent.file.name
+        relativePath = try onFile { () throws(FileError) in
+            let slash = path.lastIndex(of: "/")
+            let folder = try Folder.realPath(of: slash.map { String(path[...$0]) } ?? ".")
+            return Folder.relativePath(from: folder, to: try Folder.realPath(of: parentPath))
+        }
+    }
+}
+
+extension ImageSpecification {
+    /// Makes the new image a differencing one on an open image, whose disk it continues: with its
+    /// sectors and its identity.
+    public mutating func build(
+        on parent: borrowing ImageReader<DiskFile>, at path: String
+    ) throws(VHDXError) {
+        isFixed = false
+        blockSize = Self.differencingBlockSize
+        logicalSectorSize = parent.geometry.logicalSectorSize
+        physicalSectorSize = parent.geometry.physicalSectorSize
+        virtualDiskID = parent.virtualDiskID
+        self.parent = try ParentReference(to: parent, from: path)
+    }
+
+    /// What Windows takes for differencing images.
+    private static let differencingBlockSize: UInt64 = 2 << 20
 }
 
 /// Makes new images: the log at 1 MiB, the metadata at 2, the block allocation table at 3, and in a
@@ -96,9 +142,17 @@ public enum ImageCreation {
     private static func checkedItems(
         _ specification: ImageSpecification
     ) throws(VHDXError) -> MetadataItems {
+        guard !specification.isFixed || specification.parent == nil else {
+            throw .invalidGeometry("a fixed image has no parent")
+        }
+        let locator = specification.parent.map { parent in
+            ParentLocator(
+                linkage: parent.dataWriteGUID,
+                relativePath: parent.relativePath.split(separator: "/").joined(separator: "\\"))
+        }
         let items = MetadataItems(
             blockSize: specification.blockSize,
-            leavesBlocksAllocated: specification.isFixed, hasParent: false,
+            leavesBlocksAllocated: specification.isFixed, parentLocator: locator,
             virtualSize: specification.virtualSize, virtualDiskID: specification.virtualDiskID,
             logicalSectorSize: specification.logicalSectorSize,
             physicalSectorSize: specification.physicalSectorSize)
@@ -151,26 +205,7 @@ public enum ImageCreation {
     private static func writeMetadata(
         _ items: MetadataItems, to file: borrowing some RandomAccessFile & ~Copyable
     ) throws(FileError) {
-        var table = MetadataTable(entries: [])
-        var offset = UInt32(MetadataTable.byteCount)
-        for item in KnownMetadataItem.all {
-            table.entries.append(
-                MetadataTableEntry(
-                    itemID: item.itemID, offset: offset, length: item.length, flags: item.flags))
-            offset += item.length
-        }
-        var bytes = [UInt8](repeating: 0, count: Int(offset))
-        let entries = table.entries
-        bytes.withMutableRawSpan { span in
-            table.encode(into: &span)
-            let flags: UInt32 = items.leavesBlocksAllocated ? 1 : 0
-            span.store(UInt32(items.blockSize), at: Int(entries[0].offset))
-            span.store(flags, at: Int(entries[0].offset) + 4)
-            span.store(items.virtualSize, at: Int(entries[1].offset))
-            span.store(UInt32(items.logicalSectorSize), at: Int(entries[2].offset))
-            span.store(UInt32(items.physicalSectorSize), at: Int(entries[3].offset))
-            items.virtualDiskID.encode(into: &span, at: Int(entries[4].offset))
-        }
+        let bytes = items.encodedRegion()
         try file.write(bytes.rawSpan, at: metadataRegion.fileOffset)
     }
 

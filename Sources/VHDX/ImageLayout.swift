@@ -45,15 +45,9 @@ struct ImageLayout: Sendable {
         regions = try RegionTable.read(from: file)
         space = try Self.space(of: regions.table, log: header.header.logRange, in: file)
 
-        guard let metadata = regions.table.entry(RegionTableEntry.metadata) else {
-            throw .missing(.metadataTable, path: file.name)
-        }
+        items = try Self.readItems(from: file, regions.table)
         guard let region = regions.table.entry(RegionTableEntry.blockAllocationTable) else {
             throw .missing(.blockAllocationTable, path: file.name)
-        }
-        items = try MetadataItems.read(from: file, in: metadata)
-        guard !items.hasParent else {
-            throw .unsupported("a differencing image, which needs its parent", path: file.name)
         }
         geometry = Geometry(items)
         guard geometry.entryCount * UInt64(BATEntry.byteCount) <= UInt64(region.length) else {
@@ -63,6 +57,15 @@ struct ImageLayout: Sendable {
         }
         table = BlockAllocationTable(geometry: geometry, region: region)
         blockStates = try table.scan(file, into: &space)
+    }
+
+    static func readItems(
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, _ regions: RegionTable
+    ) throws(VHDXError) -> MetadataItems {
+        guard let region = regions.entry(RegionTableEntry.metadata) else {
+            throw .missing(.metadataTable, path: file.name)
+        }
+        return try MetadataItems.read(from: file, in: region)
     }
 
     /// What the headers, the log and the regions occupy, which must not overlap.

@@ -1,19 +1,39 @@
 public import Storage
 
-/// An image that is open for reading. It changes no byte of the file: a dirty log is replayed in
-/// memory.
+/// An image that is open for reading, with the parents that it builds on. It changes no byte of a
+/// file: a dirty log is replayed in memory.
 ///
 /// Reads may come from several threads at once.
 public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
     let file: ImageFile<File>
     private let layout: ImageLayout
-    private let table: Lock<BlockAllocationTable>
+    private let map: Lock<BlockMap>
+    /// What a differencing image builds on.
+    private let parent: ImageParent<File>?
     private let logIsDirty: Bool
 
     /// Opens and checks an image.
     ///
+    /// A differencing image needs its parent.
+    ///
     /// - Throws: ``VHDXError`` for every rule of [MS-VHDX] that the file breaks.
-    public init(_ file: consuming File) throws(VHDXError) {
+    public init(
+        _ file: consuming File, parent: ImageParent<File>? = nil
+    ) throws(VHDXError) {
+        let path = file.name
+        try self.init(file) { (_) throws(VHDXError) in
+            guard let parent else {
+                throw .unsupported("a differencing image, which needs its parent", path: path)
+            }
+            return parent
+        }
+    }
+
+    /// Opens and checks an image; `findParent` gets the locator of a differencing one.
+    init(
+        _ file: consuming File,
+        findParent: (ParentLocator) throws(VHDXError) -> ImageParent<File>
+    ) throws(VHDXError) {
         let header = try ImageLayout.readHeader(from: file)
         let sequence = try LogSequence.active(in: file, header: header)
         let overlay: LogOverlay
@@ -24,8 +44,9 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         }
         let imageFile = try ImageFile(file, overlay: overlay)
         let layout = try ImageLayout(reading: imageFile, header: header)
+        parent = try ImageParent.find(for: layout, of: imageFile.name, findParent)
         self.layout = layout
-        table = Lock(layout.table)
+        map = Lock(BlockMap(table: layout.table))
         logIsDirty = sequence != nil
         self.file = imageFile
     }
@@ -48,26 +69,21 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
 
     /// Ranges of the content by what is known without reading it; they cover `range` in order.
     public func contents(in range: Range<UInt64>) throws(VHDXError) -> [ContentRange] {
-        try BlockContents.ranges(in: range, of: file, geometry: geometry) {
-            (blocks) throws(VHDXError) in
-            try table.withLock { (table) throws(VHDXError) in
-                try table.entries(ofBlocks: blocks, from: file)
-            }
-        }
+        try BlockContents.ranges(of: places(of: range), of: file, parent: parent)
     }
 
     /// Fills the buffer with content at a virtual offset.
     ///
     /// - Precondition: the bytes lie on the disk.
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
-        try BlockContents.read(into: &buffer, at: offset, of: file, geometry: geometry) {
-            (block) throws(VHDXError) in try entry(ofBlock: block)
-        }
+        let places = try places(of: offset..<offset + UInt64(buffer.byteCount))
+        try BlockContents.read(into: &buffer, from: places, of: file, parent: parent)
     }
 
-    private func entry(ofBlock block: UInt64) throws(VHDXError) -> BATEntry {
-        try table.withLock { (table) throws(VHDXError) in
-            try table.entry(ofBlock: block, from: file)
+    private func places(of range: Range<UInt64>) throws(VHDXError) -> [PlacedRange] {
+        precondition(range.upperBound <= geometry.virtualSize)
+        return try map.withLock { (map) throws(VHDXError) in
+            try map.places(of: range, from: file)
         }
     }
 }
@@ -78,7 +94,7 @@ extension ImageReader where File: ~Copyable {
         let header = layout.header.header
         return ImageInfo(
             path: file.name, creator: layout.creator,
-            kind: layout.items.leavesBlocksAllocated ? .fixed : .dynamic,
+            kind: layout.items.kind,
             virtualSize: geometry.virtualSize, fileSize: file.byteCount,
             payloadBlockSize: geometry.blockSize, logicalSectorSize: geometry.logicalSectorSize,
             physicalSectorSize: geometry.physicalSectorSize, virtualDiskID: virtualDiskID,
@@ -89,14 +105,19 @@ extension ImageReader where File: ~Copyable {
 }
 
 extension ImageReader where File == DiskFile {
-    /// Opens an image by path, with a lock that keeps writers away.
-    public init(openingImageAt path: String) throws(VHDXError) {
-        try self.init(DiskFile.openImage(at: path, for: .reading))
+    /// Which files they were when they were opened: the image's and those of its parents.
+    public var fingerprints: [FileFingerprint] {
+        [file.base.openingFingerprint] + (parent?.reader.fingerprints ?? [])
     }
 
-    /// Which file it is and when it last changed.
-    public func fingerprint() throws(VHDXError) -> FileFingerprint {
-        try onFile { () throws(FileError) in try file.base.fingerprint() }
+    /// Whether the files, those of the parents too, have headers, size and modification time as
+    /// when they were opened. It finds writers who do not honour locks.
+    public func isUnchanged() throws(VHDXError) -> Bool {
+        let current = try onFile { () throws(FileError) in try file.base.fingerprint() }
+        guard current == file.base.openingFingerprint else { return false }
+        guard try headerIsUnchanged() else { return false }
+        guard let parent else { return true }
+        return try parent.reader.isUnchanged()
     }
 
     /// Asks the kernel to read the file from the device next time.

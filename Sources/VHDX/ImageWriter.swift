@@ -10,6 +10,8 @@ public import Storage
 ///   crash than the bytes of any file;
 /// - a new block is written to space that no durable entry refers to, and becomes part of the disk
 ///   with the next commit: a crash leaves it out or puts it in whole;
+/// - what a differencing image does not hold reads from its parent, sector by sector, until it is
+///   written here; the parent is never written to;
 /// - the file is a valid image at every moment, at worst with a log to replay.
 ///
 /// Reads and writes may come from several threads at once; commits, ``close()`` and ``abandon()`` only
@@ -20,95 +22,146 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     /// Whether the image keeps all its blocks allocated.
     public let isFixed: Bool
     private let session: Lock<WriteSession>
+    /// What a differencing image builds on.
+    private let parent: ImageParent<File>?
 
     /// Opens and checks an image, and replays its log.
     ///
+    /// A differencing image needs its parent.
+    ///
     /// - Throws: ``VHDXError`` for every rule of [MS-VHDX] that the file breaks.
-    public init(_ file: consuming File) throws(VHDXError) {
-        var header = try ImageLayout.readHeader(from: file)
-        if let sequence = try LogSequence.active(in: file, header: header) {
-            // What the replay would make of the file must be an image, or nothing is written.
-            let overlay = try LogOverlay(replaying: sequence, in: file)
-            let replayed = try ImageFile(file, overlay: overlay)
-            _ = try ImageLayout(reading: replayed, header: header)
-            file = replayed.intoBase()
-            try LogReplay.run(sequence, in: file, header: &header)
+    public init(
+        _ file: consuming File, parent: ImageParent<File>? = nil
+    ) throws(VHDXError) {
+        let path = file.name
+        try self.init(file) { (_) throws(VHDXError) in
+            guard let parent else {
+                throw .unsupported("a differencing image, which needs its parent", path: path)
+            }
+            return parent
         }
-        let imageFile = try ImageFile(file, overlay: LogOverlay())
-        let layout = try ImageLayout(reading: imageFile, header: header)
+    }
+
+    /// Opens and checks an image, and replays its log; `findParent` gets the locator of a
+    /// differencing one.
+    init(
+        _ file: consuming File,
+        findParent: (ParentLocator) throws(VHDXError) -> ImageParent<File>
+    ) throws(VHDXError) {
+        var header = try ImageLayout.readHeader(from: file)
+        let sequence = try LogSequence.active(in: file, header: header)
+        let overlay =
+            if let sequence { try LogOverlay(replaying: sequence, in: file) } else { LogOverlay() }
+        var imageFile = try ImageFile(file, overlay: overlay)
+        var layout = try ImageLayout(reading: imageFile, header: header)
         guard header.header.logLength > 0 else {
             throw .unsupported("an image without a log, for writing", path: imageFile.name)
         }
+        let parent = try ImageParent.find(for: layout, of: imageFile.name, findParent)
+        if let sequence {
+            // What the replay would make of the file is an image, so it may be written.
+            let base = imageFile.intoBase()
+            try LogReplay.run(sequence, in: base, header: &header)
+            imageFile = try ImageFile(base, overlay: LogOverlay())
+            layout = try ImageLayout(reading: imageFile, header: header)
+        }
         geometry = layout.geometry
-        isFixed = layout.items.leavesBlocksAllocated
+        isFixed = layout.items.kind == .fixed
         session = Lock(WriteSession(layout, fileSize: imageFile.byteCount))
+        self.parent = parent
         self.file = imageFile
     }
 
     /// Ranges of the content by what is known without reading it; they cover `range` in order.
     public func contents(in range: Range<UInt64>) throws(VHDXError) -> [ContentRange] {
-        try BlockContents.ranges(in: range, of: file, geometry: geometry) {
-            (blocks) throws(VHDXError) in
-            try session.withLock { (session) throws(VHDXError) in
-                try session.table.entries(ofBlocks: blocks, from: file)
-            }
-        }
+        try BlockContents.ranges(of: places(of: range), of: file, parent: parent)
     }
 
     /// Fills the buffer with content at a virtual offset.
     ///
     /// - Precondition: the bytes lie on the disk.
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
-        try BlockContents.read(into: &buffer, at: offset, of: file, geometry: geometry) {
-            (block) throws(VHDXError) in try entry(ofBlock: block)
+        let places = try places(of: offset..<offset + UInt64(buffer.byteCount))
+        try BlockContents.read(into: &buffer, from: places, of: file, parent: parent)
+    }
+
+    private func places(of range: Range<UInt64>) throws(VHDXError) -> [PlacedRange] {
+        precondition(range.upperBound <= geometry.virtualSize)
+        return try session.withLock { (session) throws(VHDXError) in
+            try session.map.places(of: range, from: file)
         }
     }
 
     /// Writes content at a virtual offset.
     ///
-    /// - Precondition: the bytes lie on the disk.
+    /// - Precondition: the bytes lie on the disk; in a differencing image they are whole sectors.
     public func write(_ bytes: RawSpan, at offset: UInt64) throws(VHDXError) {
-        let end = offset + UInt64(bytes.byteCount)
-        precondition(end <= geometry.virtualSize)
-        for block in geometry.blocks(in: offset..<end) {
-            let part = geometry.virtualRange(ofBlock: block).clamped(to: offset..<end)
-            let start = try session.withLock { (session) throws(VHDXError) in
-                try session.placeForWriting(block, in: file)
+        let range = offset..<offset + UInt64(bytes.byteCount)
+        checkPrecondition(range)
+        for block in geometry.blocks(in: range) {
+            let part = geometry.virtualRange(ofBlock: block).clamped(to: range)
+            let place = try session.withLock { (session) throws(VHDXError) in
+                try session.placeForWriting(part, of: block, in: file)
             }
             let piece = bytes.extracting(
                 Int(part.lowerBound - offset)..<Int(part.upperBound - offset))
             try onFile { () throws(FileError) in
-                try file.base.write(piece, at: start + part.lowerBound % geometry.blockSize)
+                try file.base.write(
+                    piece, at: place.fileOffset + part.lowerBound % geometry.blockSize)
             }
+            try complete(place)
         }
     }
 
     /// Makes a virtual range read as zeros.
     ///
-    /// A whole block of a dynamic image becomes a ZERO block, and its space is free after the next
-    /// commit; a part becomes a hole in the file. A fixed image keeps its space.
+    /// A whole block becomes a ZERO block, and its space is free after the next commit; a part
+    /// becomes a hole in the file. A fixed image keeps its space.
     ///
-    /// - Precondition: the range lies on the disk, and no other thread writes to it.
+    /// - Precondition: the range lies on the disk, and no other thread writes to it; in a
+    ///   differencing image it is made of whole sectors.
     public func writeZeros(_ range: Range<UInt64>) throws(VHDXError) {
-        precondition(range.upperBound <= geometry.virtualSize)
+        checkPrecondition(range)
         for block in geometry.blocks(in: range) {
             let whole = geometry.virtualRange(ofBlock: block)
             let part = whole.clamped(to: range)
-            let start = try session.withLock { (session) throws(VHDXError) in
-                part == whole && !isFixed
-                    ? try session.makeZero(block, in: file)
-                    : try session.placeForZeroing(block, in: file)
+            if part == whole && !isFixed {
+                try session.withLock { (session) throws(VHDXError) in
+                    try session.makeZero(block, in: file)
+                }
+                continue
             }
-            guard let start else { continue }
-            let place = start + part.lowerBound % geometry.blockSize
+            let place = try session.withLock { (session) throws(VHDXError) in
+                try session.placeForZeroing(part, of: block, in: file)
+            }
+            guard let place else { continue }
+            let start = place.fileOffset + part.lowerBound % geometry.blockSize
             try onFile { () throws(FileError) in
-                let inFile = place..<place + part.byteCount
+                let inFile = start..<start + part.byteCount
                 if isFixed {
                     try file.base.writeZeros(inFile)
                 } else {
                     try file.base.deallocate(inFile)
                 }
             }
+            try complete(place)
+        }
+    }
+
+    private func checkPrecondition(_ range: Range<UInt64>) {
+        precondition(range.upperBound <= geometry.virtualSize)
+        let sectorSize = geometry.logicalSectorSize
+        precondition(
+            !geometry.hasParent
+                || range.lowerBound.isMultiple(of: sectorSize)
+                    && range.upperBound.isMultiple(of: sectorSize)
+        )
+    }
+
+    private func complete(_ place: WriteSession.Place) throws(VHDXError) {
+        guard place.completion != .nothing else { return }
+        try session.withLock { (session) throws(VHDXError) in
+            try session.complete(place, in: file)
         }
     }
 
@@ -139,18 +192,19 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     public consuming func abandon() {
         session.withLock { session in session.abandon(in: file) }
     }
-
-    private func entry(ofBlock block: UInt64) throws(VHDXError) -> BATEntry {
-        try session.withLock { (session) throws(VHDXError) in
-            try session.table.entry(ofBlock: block, from: file)
-        }
-    }
 }
 
 extension ImageWriter where File == DiskFile {
-    /// Opens an image by path, with a lock that keeps everyone else away.
-    public init(openingImageAt path: String) throws(VHDXError) {
-        try self.init(DiskFile.openImage(at: path, for: .writing))
+    /// Opens an image by path, with a lock that keeps everyone else away, and all that it builds
+    /// on, with locks that keep writers away.
+    public init(
+        openingImageAt path: String, parents: ParentSearch = ParentSearch()
+    ) throws(VHDXError) {
+        let file = try DiskFile.openImage(at: path, for: .writing)
+        var chain = ImageChain(startingWith: file, parents)
+        try self.init(file) { (locator) throws(VHDXError) in
+            try chain.parent(of: path, locator)
+        }
     }
 
     /// Which file it is and when it last changed.

@@ -16,6 +16,8 @@ public enum Structure: String, Equatable, Sendable {
     case metadataItem = "metadata item"
     case blockAllocationTable = "block allocation table"
     case payloadBlock = "payload block"
+    case sectorBitmap = "sector bitmap"
+    case parentLocator = "parent locator"
 }
 
 /// A reason why a VHDX file cannot be used.
@@ -42,6 +44,18 @@ public enum VHDXError: Error, Equatable {
     case noValidLogEntry(path: String, at: UInt64)
     /// The header's sequence number cannot be raised any more.
     case sequenceNumberExhausted(path: String)
+    /// None of the places where the parent of a differencing image may be holds it.
+    case parentNotFound(path: String, names: [String])
+    /// The file found as parent is not in the state that the image builds on.
+    case parentMismatch(path: String, parent: String, expected: GUID, found: GUID)
+    /// The parent lies outside the folders in which one may be looked for.
+    case parentOutsideFolders(path: String, name: String)
+    /// The parent is the image itself or one that builds on it.
+    case parentLoop(path: String, parent: String)
+    /// Parent and image have other logical sectors.
+    case parentSectorSize(path: String, parent: String, expected: UInt64, found: UInt64)
+    /// A differencing image builds on this one, and a change here would make it useless.
+    case hasChild(path: String, child: String)
     /// The image is valid and uses something that this package does not implement.
     case unsupported(String, path: String)
     /// A limit of this package, which bounds its memory, would be passed.
@@ -85,6 +99,21 @@ extension VHDXError: CustomStringConvertible {
                 + "valid entry"
         case .sequenceNumberExhausted(let path):
             return "cannot write to \(path): the sequence number of its header is at its end"
+        case .parentNotFound(let path, let names):
+            return "cannot find the parent of \(path): no \(names.joined(separator: ", no "))"
+        case .parentMismatch(let path, let parent, let expected, let found):
+            return "\(parent) is not the parent that \(path) builds on: its DataWriteGuid is "
+                + "\(found), expected \(expected)"
+        case .parentOutsideFolders(let path, let name):
+            return "the parent of \(path), \(name), lies outside the folders in which it may be "
+                + "looked for"
+        case .parentLoop(let path, let parent):
+            return "\(path) is damaged: its parent \(parent) builds on itself"
+        case .parentSectorSize(let path, let parent, let expected, let found):
+            return "\(parent) cannot be the parent of \(path): its logical sectors have \(found) "
+                + "bytes, not \(expected)"
+        case .hasChild(let path, let child):
+            return "\(child) builds on \(path), and would be useless after a change to it"
         case .unsupported(let what, let path):
             return "\(path) is not supported: \(what)"
         case .limitExceeded(let what, let path):

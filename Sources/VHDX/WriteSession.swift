@@ -11,7 +11,7 @@ internal import Storage
 ///
 /// Steps 2 to 5 repeat: two flushes a batch. Closing flushes once more and empties the log.
 struct WriteSession: Sendable {
-    var table: BlockAllocationTable
+    var map: BlockMap
     private var header: CurrentHeader
     private var space: SpaceMap
     private let regions: RegionTable.Reading
@@ -27,6 +27,8 @@ struct WriteSession: Sendable {
     private var committedEnd: UInt64
     /// Space of blocks that durable entries may still refer to.
     private var freed: [Range<UInt64>] = []
+    /// Partially present blocks that got sectors since the last commit.
+    private var partialBlocks: Set<UInt64> = []
     /// Bytes of blocks that were allocated since the last commit.
     private var allocatedByteCount: UInt64 = 0
     private var pages = PagesInPlace.durable
@@ -48,7 +50,7 @@ struct WriteSession: Sendable {
     private static let batchChangeCount = 32768
 
     init(_ layout: ImageLayout, fileSize: UInt64) {
-        table = layout.table
+        map = BlockMap(table: layout.table)
         header = layout.header
         space = layout.space
         regions = layout.regions
@@ -59,65 +61,176 @@ struct WriteSession: Sendable {
 
     var batchIsFull: Bool {
         allocatedByteCount >= Self.batchByteCount
-            || freed.count + table.changedPages.count >= Self.batchChangeCount
+            || freed.count + map.changedPageCount >= Self.batchChangeCount
     }
+
+    var geometry: Geometry { map.geometry }
 
     // MARK: Blocks
 
-    /// Where a block's content stands in the file; allocates it if need be.
+    /// Where content is to be written, and what makes it part of the disk afterwards.
+    struct Place {
+        var block: UInt64
+        /// The place of the block's first byte in the file.
+        var fileOffset: UInt64
+        var completion: Completion
+
+        enum Completion: Equatable {
+            /// It is part of the disk already.
+            case nothing
+            /// The block stands at its place as a whole from then on.
+            case block
+            /// The sectors of this virtual range do.
+            case sectors(Range<UInt64>)
+        }
+    }
+
+    /// Where a part of a block's content stands in the file; allocates it if need be.
     mutating func placeForWriting(
-        _ block: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) -> UInt64 {
+        _ part: Range<UInt64>, of block: UInt64,
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> Place {
         try begin(in: file)
-        let entry = try table.entry(ofBlock: block, from: file)
-        if entry.state == .fullyPresent { return entry.fileOffset }
-        return try allocate(block, replacing: entry, in: file)
+        let entry = try map.table.entry(ofBlock: block, from: file)
+        switch entry.state {
+        case .fullyPresent:
+            return Place(block: block, fileOffset: entry.fileOffset, completion: .nothing)
+        case .partiallyPresent:
+            return Place(block: block, fileOffset: entry.fileOffset, completion: .sectors(part))
+        case .notPresent where geometry.hasParent:
+            let place = try newSpace(geometry.blockSize, in: file)
+            // What is not written yet reads from the parent, until all of this is written.
+            if part == geometry.virtualRange(ofBlock: block) {
+                return Place(block: block, fileOffset: place, completion: .block)
+            }
+            try makePartial(block, at: place, in: file)
+            return Place(block: block, fileOffset: place, completion: .sectors(part))
+        case .notPresent, .zero, .undefined, .unmapped, nil:
+            let place = try newSpace(for: entry, in: file)
+            try setPresent(block, at: place, in: file)
+            return Place(block: block, fileOffset: place, completion: .nothing)
+        }
     }
 
-    /// Where a block's content stands in the file; nil where it reads as zeros already.
+    /// Where a part of a block's content stands in the file; nil where it reads as zeros already.
     mutating func placeForZeroing(
-        _ block: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) -> UInt64? {
-        let entry = try table.entry(ofBlock: block, from: file)
-        guard entry.state == .fullyPresent else { return nil }
-        try begin(in: file)
-        return entry.fileOffset
+        _ part: Range<UInt64>, of block: UInt64,
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> Place? {
+        let entry = try map.table.entry(ofBlock: block, from: file)
+        switch entry.state {
+        case .fullyPresent, .partiallyPresent: break
+        case .notPresent where geometry.hasParent: break
+        default: return nil
+        }
+        return try placeForWriting(part, of: block, in: file)
     }
 
-    /// Makes a block of a dynamic image a ZERO block. There is nothing left to write: nil.
+    /// Makes a block of an image that is not fixed a ZERO block.
     mutating func makeZero(
         _ block: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) -> UInt64? {
-        guard let place = try placeForZeroing(block, in: file) else { return nil }
-        table.setEntry(ofBlock: block, to: BATEntry(state: .zero))
-        freed.append(place..<place + table.geometry.blockSize)
-        return nil
+    ) throws(VHDXError) {
+        let entry = try map.table.entry(ofBlock: block, from: file)
+        switch entry.state {
+        case .fullyPresent, .partiallyPresent:
+            try begin(in: file)
+            freed.append(entry.fileOffset..<entry.fileOffset + geometry.blockSize)
+            partialBlocks.remove(block)
+        case .notPresent where geometry.hasParent:
+            try begin(in: file)
+        default:
+            return
+        }
+        try map.table.setEntry(ofBlock: block, to: BATEntry(state: .zero), from: file)
     }
 
-    private mutating func allocate(
-        _ block: UInt64, replacing entry: BATEntry,
+    /// Makes what was written part of the disk.
+    mutating func complete(
+        _ place: Place, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        switch place.completion {
+        case .nothing: break
+        case .block: try setPresent(place.block, at: place.fileOffset, in: file)
+        case .sectors(let range):
+            let bitmap = try map.bitmap(ofBlock: place.block, from: file)
+            try map.bitmaps.set(
+                geometry.sectorsInChunk(range), to: true, inBitmapAt: bitmap, from: file)
+            partialBlocks.insert(place.block)
+        }
+    }
+
+    private mutating func setPresent(
+        _ block: UInt64, at place: UInt64,
         in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        try map.table.setEntry(
+            ofBlock: block, to: BATEntry(state: .fullyPresent, fileOffset: place), from: file)
+    }
+
+    /// Gives a block a place of which no sector counts yet.
+    private mutating func makePartial(
+        _ block: UInt64, at place: UInt64,
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        let index = geometry.entryIndex(ofBitmapOfChunk: geometry.chunk(ofBlock: block))
+        if try !map.table.entry(at: index, from: file).isPresentBitmap {
+            let bitmap = try newSpace(Geometry.bitmapByteCount, in: file)
+            let entry = BATEntry(state: .fullyPresent, fileOffset: bitmap)
+            try map.table.setEntry(at: index, to: entry, from: file)
+        }
+        // Bits may be left from when the block was partially present before.
+        let bitmap = try map.bitmap(ofBlock: block, from: file)
+        try map.bitmaps.set(
+            geometry.sectorsInChunk(geometry.virtualRange(ofBlock: block)), to: false,
+            inBitmapAt: bitmap, from: file)
+        let entry = BATEntry(state: .partiallyPresent, fileOffset: place)
+        try map.table.setEntry(ofBlock: block, to: entry, from: file)
+    }
+
+    /// Partially present blocks whose sectors are all here need their parent no more.
+    private mutating func completePartialBlocks(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        for block in partialBlocks {
+            let sectors = geometry.sectorsInChunk(geometry.virtualRange(ofBlock: block))
+            let runs = try map.bitmaps.runs(
+                of: sectors, inBitmapAt: try map.bitmap(ofBlock: block, from: file), from: file)
+            guard runs.count == 1, runs[0].isPresent else { continue }
+            let entry = try map.table.entry(ofBlock: block, from: file)
+            try setPresent(block, at: entry.fileOffset, in: file)
+        }
+        partialBlocks = []
+    }
+
+    // MARK: Space
+
+    /// Space for a block: what was kept for it, which still counts as occupied, or new space.
+    private mutating func newSpace(
+        for entry: BATEntry, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> UInt64 {
-        let blockSize = table.geometry.blockSize
-        let place: UInt64
-        if entry.fileOffset != 0, entry.state == .unmapped || entry.state == .undefined {
-            // Space that was kept for this block: it still counts as occupied.
-            place = entry.fileOffset
-        } else if let free = space.allocate(blockSize) {
-            place = free
-        } else {
+        let isKept = entry.state == .unmapped || entry.state == .undefined
+        return try newSpace(
+            geometry.blockSize, in: file,
+            at: isKept && entry.fileOffset != 0 ? entry.fileOffset : nil)
+    }
+
+    /// Space that reads as zeros and that nothing durable refers to.
+    private mutating func newSpace(
+        _ byteCount: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        at kept: UInt64? = nil
+    ) throws(VHDXError) -> UInt64 {
+        guard let place = kept ?? space.allocate(byteCount) else {
             throw .limitExceeded(
                 "the file would grow past \(SpaceMap.maximumByteCount) bytes", path: file.name)
         }
-        let end = place + blockSize
+        let end = place + byteCount
         try onFile { () throws(FileError) in
             // What stands in used space is another block's: it must not show in this one.
             let size = file.byteCount
             if place < size { try file.base.deallocate(place..<min(end, size)) }
             if end > size { try file.grow(to: end) }
         }
-        table.setEntry(ofBlock: block, to: BATEntry(state: .fullyPresent, fileOffset: place))
-        allocatedByteCount += blockSize
+        allocatedByteCount += byteCount
         return place
     }
 
@@ -200,6 +313,7 @@ struct WriteSession: Sendable {
     ) throws(VHDXError) {
         if let breakage { throw breakage }
         guard hasBegun else { return }
+        try completePartialBlocks(in: file)
         let size = file.byteCount
         try flush(file)
         durableByteCount = size
@@ -224,7 +338,7 @@ struct WriteSession: Sendable {
             }
             pages = .written
         }
-        table.markUnchanged()
+        map.markUnchanged()
         allocatedByteCount = 0
         giveBackFreedSpace(in: file)
         committedEnd = space.end
@@ -234,7 +348,7 @@ struct WriteSession: Sendable {
     private func changedPages(
         of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> [LoggedPage] {
-        var pages = table.changedPages.sorted().map { table.page($0) }
+        var pages = map.loggedPages()
         if log == nil, !pages.isEmpty { pages += repairedRegionTables() }
         try onFile { () throws(FileError) in
             for page in pages {

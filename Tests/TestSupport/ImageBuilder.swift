@@ -98,6 +98,8 @@ package struct ImageBuilder: Sendable {
     package private(set) var blocks: [UInt64: Block] = [:]
     /// Raw BAT entries that replace or join those of the blocks, by their index in the BAT.
     package var rawBATEntries: [UInt64: UInt64] = [:]
+    /// Bytes that stand in the file by themselves, by their offset.
+    package var rawContent: [UInt64: [UInt8]] = [:]
     package var logEntries: [LogEntry] = []
     /// Where the next block without a chosen place goes.
     package var nextOffset: UInt64
@@ -212,6 +214,7 @@ extension ImageBuilder {
             file.put(Self.bytes(block.offset | block.state), at: batEntryOffset(ofBlock: index))
             file.put(block.content, at: block.offset)
         }
+        for (offset, bytes) in rawContent { file.put(bytes, at: offset) }
         for (index, entry) in rawBATEntries {
             file.put(Self.bytes(entry), at: batOffset + index * 8)
         }

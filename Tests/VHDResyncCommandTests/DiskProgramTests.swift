@@ -131,12 +131,13 @@ import VHDX
         try expectRefusal(.invalidState, "the virtual sizes differ", of: pair)
     }
 
-    @Test func differencingImagesAreNotSupported() throws {
+    @Test func parentIsMissing() throws {
         let pair = try DiskPair()
         let image = try TestImage.unpack("fat-differential.vhdx", in: pair.folder)
+        try FileManager.default.removeItem(atPath: pair.folder.file("fat-parent.vhdx"))
         let ending = try Program.run([image, pair.replica])
-        #expect(ending.status == ReturnCode.notSupported.exitStatus)
-        #expect(ending.error.contains("a differencing image"))
+        #expect(ending.status == ReturnCode.fileNotFound.exitStatus)
+        #expect(ending.error.contains("cannot find the parent of"))
     }
 
     @Test func accessDenied() throws {

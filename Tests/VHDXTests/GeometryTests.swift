@@ -6,12 +6,14 @@ import Testing
 
 @Suite("Geometry")
 struct GeometryTests {
-    private func geometry(_ virtualSize: UInt64, _ blockSize: UInt64, sector: UInt64 = 512)
-        -> Geometry
-    {
-        Geometry(
+    private func geometry(
+        _ virtualSize: UInt64, _ blockSize: UInt64, sector: UInt64 = 512, hasParent: Bool = false
+    ) -> Geometry {
+        let locator = ParentLocator(linkage: .random(), relativePath: "parent.vhdx")
+        return Geometry(
             MetadataItems(
-                blockSize: blockSize, leavesBlocksAllocated: false, hasParent: false,
+                blockSize: blockSize, leavesBlocksAllocated: false,
+                parentLocator: hasParent ? locator : nil,
                 virtualSize: virtualSize, virtualDiskID: .zero, logicalSectorSize: sector,
                 physicalSectorSize: 4096))
     }
@@ -35,6 +37,34 @@ struct GeometryTests {
         #expect(geometry(virtualSize, blockSize).entryCount == count)
     }
 
+    @Test(
+        "With a parent, the table has whole chunks",
+        arguments: [
+            (10 << 30, 32 << 20, 387), (4 << 30, 1 << 20, 4097), ((4 << 30) + 512, 1 << 20, 8194),
+            (64 << 40, 1 << 20, 67_125_248), (512, 1 << 20, 4097),
+        ] as [(UInt64, UInt64, UInt64)])
+    func entryCountWithParent(virtualSize: UInt64, blockSize: UInt64, count: UInt64) {
+        let geometry = geometry(virtualSize, blockSize, hasParent: true)
+        #expect(geometry.entryCount == count)
+        let last = geometry.role(ofEntry: count - 1)
+        #expect(last == .sectorBitmap(chunk: geometry.chunkCount - 1))
+        if geometry.payloadBlockCount % geometry.chunkRatio != 0 {
+            #expect(geometry.role(ofEntry: count - 2) == .unused)
+        }
+    }
+
+    @Test("Sectors are counted from the start of their chunk")
+    func sectors() {
+        let small = geometry(64 << 30, 2 << 20)
+        let chunk: UInt64 = 4 << 30
+        #expect(small.sectorsInChunk(0..<512) == 0..<1)
+        #expect(small.sectorsInChunk(chunk..<chunk + 1024) == 0..<2)
+        #expect(small.sectorsInChunk(chunk - 1024..<chunk) == (8 << 20) - 2..<8 << 20)
+        let large = geometry(64 << 30, 2 << 20, sector: 4096)
+        let second: Range<UInt64> = 1_048_576..<1_048_577
+        #expect(large.sectorsInChunk(chunk..<chunk + 4096) == second)
+    }
+
     @Test("After every chunk one entry is left out, and roles and indices agree")
     func interleave() {
         for (mebibytes, sector) in [(1, 512), (2, 4096), (32, 512), (256, 512), (256, 4096)]
@@ -49,7 +79,8 @@ struct GeometryTests {
             }
             for chunk in 0..<5 as Range<UInt64> {
                 let index = (chunk + 1) * ratio + chunk
-                #expect(geometry.role(ofEntry: index) == .sectorBitmap)
+                #expect(geometry.role(ofEntry: index) == .sectorBitmap(chunk: chunk))
+                #expect(geometry.entryIndex(ofBitmapOfChunk: chunk) == index)
             }
             let last = geometry.entryIndex(ofBlock: geometry.payloadBlockCount - 1)
             #expect(last == geometry.entryCount - 1, "the last entry is a payload block's")

@@ -207,9 +207,12 @@ struct MetadataValidationTests {
         #expect(refusal(of: file) == .unsupported("its creation was never completed", path: path))
     }
 
-    @Test("A differencing image is refused as such")
+    @Test("A differencing image is refused without its parent")
     func differencing() {
-        let file = ImageBuilder(virtualSize: 8 << 20, kind: .differencing).build()
+        var builder = ImageBuilder(virtualSize: 8 << 20, kind: .differencing)
+        #expect(refusal(of: builder.build()) == .missing(.parentLocator, path: path))
+        builder.addLocator()
+        let file = builder.build()
         guard case .unsupported(let reason, path: path) = refusal(of: file) else {
             Issue.record("not refused as unsupported")
             return

@@ -43,6 +43,10 @@ int csystem_is_locked(int descriptor, uint64_t offset, uint64_t count);
 /// renameat2(2) that fails with EEXIST where `to` exists. 0, or an errno.
 int csystem_rename_exclusively(const char *from, const char *to);
 
+/// openat2(2) with O_RDONLY that stays beneath the folder: neither `..` nor a symbolic link leads out
+/// of it, and none of /proc is followed. A descriptor, or a negative errno.
+int csystem_open_beneath(int folder, const char *name);
+
 /// The text of an errno, ended by a zero, in `buffer`; a static text where that is enough.
 const char *csystem_describe_error(int error, char *buffer, size_t count);
 

@@ -45,5 +45,8 @@ struct BATEntry: Equatable, Sendable, BitwiseCopyable {
     /// In bytes. Without meaning in the states not present and zero.
     var fileOffset: UInt64 { rawValue & ~(Self.stateMask | Self.reservedMask) }
 
+    /// Whether the entry of a sector bitmap block, [MS-VHDX] 2.5.1.2, says that it is present.
+    var isPresentBitmap: Bool { stateBits == PayloadBlockState.fullyPresent.rawValue }
+
     var reservedBits: UInt64 { rawValue & Self.reservedMask }
 }

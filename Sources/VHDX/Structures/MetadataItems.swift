@@ -1,16 +1,24 @@
 internal import Storage
 
-/// The items that every image has, [MS-VHDX] 2.6.2.
+/// The items that the format defines, [MS-VHDX] 2.6.2.
 struct MetadataItems: Equatable, Sendable {
     /// Bytes in a payload block.
     var blockSize: UInt64
     /// Whether blocks stay allocated: a fixed image.
     var leavesBlocksAllocated: Bool
-    var hasParent: Bool
+    /// Where the parent is, of a differencing image.
+    var parentLocator: ParentLocator?
     var virtualSize: UInt64
     var virtualDiskID: GUID
     var logicalSectorSize: UInt64
     var physicalSectorSize: UInt64
+
+    var hasParent: Bool { parentLocator != nil }
+
+    var kind: ImageInfo.Kind {
+        if hasParent { return .differencing }
+        return leavesBlocksAllocated ? .fixed : .dynamic
+    }
 
     static let maximumVirtualSize: UInt64 = 64 << 40
     static let blockSizes: ClosedRange<UInt64> = 1 << 20...256 << 20
@@ -77,7 +85,7 @@ extension MetadataItems {
         let items = MetadataItems(
             blockSize: parameters & UInt64(UInt32.max),
             leavesBlocksAllocated: flags & 1 != 0,
-            hasParent: flags & 2 != 0,
+            parentLocator: flags & 2 != 0 ? try reader.parentLocator(from: file) : nil,
             virtualSize: try reader.number(of: .virtualDiskSize, from: file),
             virtualDiskID: GUID(decoding: diskID.rawSpan, at: 0),
             logicalSectorSize: try reader.number(of: .logicalSectorSize, from: file),
@@ -127,6 +135,42 @@ extension MetadataItems {
     }
 }
 
+extension MetadataItems {
+    /// The used bytes of a new region: the table, and behind it the items in their order.
+    func encodedRegion() -> [UInt8] {
+        let locator = parentLocator?.encoded() ?? []
+        var table = MetadataTable(entries: [])
+        var offset = UInt32(MetadataTable.byteCount)
+        func add(_ itemID: GUID, length: UInt32, flags: UInt32) {
+            table.entries.append(
+                MetadataTableEntry(itemID: itemID, offset: offset, length: length, flags: flags))
+            offset += length
+        }
+        for item in KnownMetadataItem.all {
+            add(item.itemID, length: item.length, flags: item.flags)
+        }
+        let fixedEnd = Int(offset)
+        if !locator.isEmpty {
+            add(
+                KnownMetadataItem.parentLocator, length: UInt32(locator.count),
+                flags: MetadataTableEntry.requiredFlag)
+        }
+        var bytes = [UInt8](repeating: 0, count: fixedEnd)
+        let entries = table.entries
+        bytes.withMutableRawSpan { span in
+            table.encode(into: &span)
+            let flags: UInt32 = (leavesBlocksAllocated ? 1 : 0) | (hasParent ? 2 : 0)
+            span.store(UInt32(blockSize), at: Int(entries[0].offset))
+            span.store(flags, at: Int(entries[0].offset) + 4)
+            span.store(virtualSize, at: Int(entries[1].offset))
+            span.store(UInt32(logicalSectorSize), at: Int(entries[2].offset))
+            span.store(UInt32(physicalSectorSize), at: Int(entries[3].offset))
+            virtualDiskID.encode(into: &span, at: Int(entries[4].offset))
+        }
+        return bytes + locator
+    }
+}
+
 /// Finds known items in the region.
 private struct ItemReader {
     var table: MetadataTable
@@ -159,8 +203,27 @@ private struct ItemReader {
                 item.structure, field: "length", value: UInt64(entry.length), path: file.name,
                 at: region.fileOffset + UInt64(entry.offset))
         }
-        return try file.structure(
-            item.structure, at: region.fileOffset + UInt64(entry.offset),
-            count: Int(entry.length))
+        return try bytes(of: entry, item.structure, from: file)
+    }
+
+    /// The locator, which has any length up to that of an item.
+    func parentLocator(
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> ParentLocator {
+        let itemID = KnownMetadataItem.parentLocator
+        guard let entry = table.entries.first(where: { $0.itemID == itemID && !$0.isUser })
+        else { throw .missing(.parentLocator, path: file.name) }
+        let bytes = try bytes(of: entry, .parentLocator, from: file)
+        return try ParentLocator(
+            decoding: bytes.rawSpan, of: file.name,
+            at: region.fileOffset + UInt64(entry.offset))
+    }
+
+    private func bytes(
+        of entry: MetadataTableEntry, _ structure: Structure,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> [UInt8] {
+        try file.structure(
+            structure, at: region.fileOffset + UInt64(entry.offset), count: Int(entry.length))
     }
 }

@@ -1,0 +1,40 @@
+internal import BlockIO
+internal import Storage
+internal import VHDX
+
+/// Makes a replica that does not exist yet.
+struct ReplicaCreation {
+    var path: String
+    var options: ResyncOptions
+
+    /// Makes it with the primary's geometry, empty: or, on a parent, as the parent reads.
+    ///
+    /// It appears under its name complete, or not at all.
+    func run(like primary: borrowing ImageReader<DiskFile>) throws(ResyncError) {
+        let geometry = primary.geometry
+        var specification = ImageSpecification(virtualSize: geometry.virtualSize)
+        specification.blockSize = geometry.blockSize
+        specification.logicalSectorSize = geometry.logicalSectorSize
+        specification.physicalSectorSize = geometry.physicalSectorSize
+        specification.isFixed = primary.isFixed
+        specification.virtualDiskID = primary.virtualDiskID
+        try onDisk(.replica) { () throws(VHDXError) in
+            if let parent = options.parentOfNewReplica {
+                let reader = try ImageReader(openingImageAt: parent, parents: options.parents)
+                try specification.build(on: reader, at: path)
+            }
+            try ImageCreation.create(specification, at: path)
+        }
+    }
+}
+
+extension ResyncOptions {
+    /// Where the parents of the replica may be: the one that it is made on lies where it was named.
+    var parentsOfReplica: ParentSearch {
+        guard let parentOfNewReplica else { return parents }
+        let slash = parentOfNewReplica.lastIndex(of: "/")
+        var search = parents
+        search.folders.append(slash.map { String(parentOfNewReplica[...$0]) } ?? ".")
+        return search
+    }
+}

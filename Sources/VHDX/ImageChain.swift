@@ -1,0 +1,175 @@
+public import Storage
+
+/// Where the parents of differencing images may be looked for, besides the folder of the image.
+///
+/// A parent's path is data that came with the file: it leads to regular files in these folders, and
+/// in folders within them, and to nothing else.
+public struct ParentSearch: Equatable, Sendable {
+    /// Folders that the user named.
+    public var folders: [String]
+
+    public init(folders: [String] = []) {
+        self.folders = folders
+    }
+}
+
+/// Opens images by path, and all that they build on, [MS-VHDX] 2.6.2.6.3.
+struct ImageChain {
+    /// Images in a chain at most. Hyper-V's checkpoints reach some 50.
+    static let maximumDepth = 256
+
+    private let search: ParentSearch
+    /// The files that are open already, from the first image on.
+    private var opened: [FileFingerprint]
+    /// The folder of the first image, then those of the search, all as the system resolves them.
+    private var allowed: [String] = []
+
+    /// A chain that starts with an open image.
+    init(startingWith image: borrowing DiskFile, _ search: ParentSearch) {
+        self.search = search
+        opened = [image.openingFingerprint]
+    }
+
+    /// Finds the parent that a locator names, and opens it with all that it builds on.
+    ///
+    /// A file that is not the parent, found under one of its names, does not end the search.
+    mutating func parent(
+        of path: String, _ locator: ParentLocator
+    ) throws(VHDXError) -> ImageParent<DiskFile> {
+        if allowed.isEmpty { allowed = try folders(from: path) }
+        var firstError: VHDXError?
+        let places = try places(of: path, locator)
+        for place in places {
+            do throws(VHDXError) {
+                guard let file = try open(place, of: path) else { continue }
+                return ImageParent(try reader(file, of: path, locator))
+            } catch {
+                switch error {
+                case .parentMismatch(path, _, _, _), .parentOutsideFolders(path, _):
+                    firstError = firstError ?? error
+                default: throw error
+                }
+            }
+        }
+        throw firstError ?? .parentNotFound(path: path, names: places.map(\.description))
+    }
+
+    private mutating func reader(
+        _ file: consuming DiskFile, of path: String, _ locator: ParentLocator
+    ) throws(VHDXError) -> ImageReader<DiskFile> {
+        let fingerprint = file.openingFingerprint
+        guard !opened.contains(where: { $0.isSameFile(as: fingerprint) }) else {
+            throw .parentLoop(path: path, parent: file.name)
+        }
+        guard opened.count < Self.maximumDepth else {
+            throw .limitExceeded("more than \(Self.maximumDepth) images in a chain", path: path)
+        }
+        // Before anything else of it is believed: is it the one that is looked for?
+        let found = try ImageLayout.readHeader(from: file).header.dataWriteGUID
+        guard locator.names(found) else {
+            throw .parentMismatch(
+                path: path, parent: file.name, expected: locator.linkage, found: found)
+        }
+        opened.append(fingerprint)
+        try onFile { () throws(FileError) in try file.lock(for: .reading) }
+        let name = file.name
+        return try ImageReader(file) { (locator) throws(VHDXError) in
+            try parent(of: name, locator)
+        }
+    }
+
+    // MARK: Places
+
+    /// A place where the parent may be: a name beneath an allowed folder, or one that lies in none.
+    private struct Place: Equatable, CustomStringConvertible {
+        var folder: String?
+        var name: String
+
+        var description: String { folder.map { "\($0)/\(name)" } ?? name }
+    }
+
+    /// The folder of the first image, and those of the search.
+    private func folders(from path: String) throws(VHDXError) -> [String] {
+        try onFile { () throws(FileError) in
+            var folders = [try Folder.realPath(ofFolderOf: path)]
+            for folder in search.folders { folders.append(try Folder.realPath(of: folder)) }
+            return folders
+        }
+    }
+
+    /// The relative path first; then, in each folder that the user named, the last component of
+    /// each path: what the others lead to on Windows is not known here.
+    private func places(
+        of path: String, _ locator: ParentLocator
+    ) throws(VHDXError) -> [Place] {
+        var places: [Place] = []
+        if let relative = locator[.relativePath] {
+            let folder = try onFile { () throws(FileError) in
+                try Folder.realPath(ofFolderOf: path)
+            }
+            places.append(place(of: relative, from: folder))
+        }
+        let names = [ParentLocator.Key.relativePath, .volumePath, .absolutePath]
+            .compactMap { locator[$0].flatMap { Self.components(of: $0).last } }
+            .filter { $0 != ".." }
+        for folder in allowed.dropFirst() {
+            for name in names where !places.contains(Place(folder: folder, name: name)) {
+                places.append(Place(folder: folder, name: name))
+            }
+        }
+        return places
+    }
+
+    /// Where a relative path of Windows leads from a folder.
+    private func place(of text: String, from folder: String) -> Place {
+        var components = Self.components(of: folder)
+        // A drive, a server or the root: not a relative path, whatever its key says.
+        guard !text.contains(":"), text.first != "\\", text.first != "/" else {
+            return Place(folder: nil, name: text)
+        }
+        for component in Self.components(of: text) {
+            if component != ".." {
+                components.append(component)
+            } else if components.popLast() == nil {
+                return Place(folder: nil, name: text)
+            }
+        }
+        for folder in allowed {
+            let own = Self.components(of: folder)
+            guard components.starts(with: own), components.count > own.count else { continue }
+            let name = components.dropFirst(own.count).joined(separator: "/")
+            return Place(folder: folder, name: name)
+        }
+        return Place(folder: nil, name: text)
+    }
+
+    private static func components(of path: String) -> [String] {
+        path.split { $0 == "\\" || $0 == "/" }.map(String.init).filter { $0 != "." }
+    }
+
+    /// Opens the file at a place; nil where there is none.
+    private func open(_ place: Place, of path: String) throws(VHDXError) -> DiskFile? {
+        guard let folder = place.folder else {
+            throw .parentOutsideFolders(path: path, name: place.name)
+        }
+        do throws(FileError) {
+            return try Folder(opening: folder).file(ignoringCaseOf: place.name)
+        } catch {
+            guard error.isOutside else { throw .file(error) }
+            throw .parentOutsideFolders(path: path, name: place.description)
+        }
+    }
+}
+
+extension ImageReader where File == DiskFile {
+    /// Opens an image by path with all that it builds on, with locks that keep writers away.
+    public init(
+        openingImageAt path: String, parents: ParentSearch = ParentSearch()
+    ) throws(VHDXError) {
+        let file = try DiskFile.openImage(at: path, for: .reading)
+        var chain = ImageChain(startingWith: file, parents)
+        try self.init(file) { (locator) throws(VHDXError) in
+            try chain.parent(of: path, locator)
+        }
+    }
+}

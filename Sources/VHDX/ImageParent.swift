@@ -1,0 +1,54 @@
+public import Storage
+
+/// An image that others build on, open for reading.
+public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
+    let reader: ImageReader<File>
+
+    public init(_ reader: consuming ImageReader<File>) {
+        self.reader = reader
+    }
+
+    /// Finds what an image builds on; nil where it builds on none. What was found must be in the
+    /// state that the image's locator names, and have its sectors.
+    static func find(
+        for layout: ImageLayout, of path: String,
+        _ find: (ParentLocator) throws(VHDXError) -> ImageParent
+    ) throws(VHDXError) -> ImageParent? {
+        guard let locator = layout.items.parentLocator else { return nil }
+        let parent = try find(locator)
+        let parentPath = parent.reader.file.name
+        guard locator.names(parent.reader.dataWriteGUID) else {
+            throw .parentMismatch(
+                path: path, parent: parentPath, expected: locator.linkage,
+                found: parent.reader.dataWriteGUID)
+        }
+        let (own, its) = (layout.geometry, parent.reader.geometry)
+        guard own.logicalSectorSize == its.logicalSectorSize else {
+            throw .parentSectorSize(
+                path: path, parent: parentPath, expected: own.logicalSectorSize,
+                found: its.logicalSectorSize)
+        }
+        return parent
+    }
+
+    /// Fills the buffer with content at a virtual offset; beyond the end of this disk with zeros.
+    func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
+        let size = reader.geometry.virtualSize
+        let count = offset < size ? Int(min(size - offset, UInt64(buffer.byteCount))) : 0
+        var rest = buffer.part(count..<buffer.byteCount)
+        rest.clear()
+        guard count > 0 else { return }
+        var part = buffer.part(0..<count)
+        try reader.read(into: &part, at: offset)
+    }
+
+    /// What is known of a range; beyond the end of this disk it reads as zeros.
+    func contents(in range: Range<UInt64>) throws(VHDXError) -> [ContentRange] {
+        let size = reader.geometry.virtualSize
+        let present = range.clamped(to: 0..<size)
+        var ranges = present.isEmpty ? [] : try reader.contents(in: present)
+        let beyond = max(range.lowerBound, size)..<max(range.upperBound, size)
+        if !beyond.isEmpty { ranges.append(ContentRange(range: beyond, isZero: true)) }
+        return ranges
+    }
+}
