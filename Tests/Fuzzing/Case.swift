@@ -10,10 +10,12 @@ struct Violation: Error {
     }
 }
 
-/// One image to try, and what is then done with it.
+/// One image to try with all that it builds on, and what is then done with it.
 struct Case {
-    var seed: Seed
-    var content: Content
+    /// The image's own seed first, then that of its parent, and so on.
+    var seeds: [Seed]
+    /// What the files hold, in the same order.
+    var contents: [Content]
     /// What chooses the places that are read and the operations of the writer.
     var operations: SeededGenerator
 
@@ -24,17 +26,23 @@ struct Case {
         let candidates = seeds.filter(target.uses)
         var seed = candidates[generator.below(candidates.count)]
         for _ in 0..<2 where seed.isSlow { seed = candidates[generator.below(candidates.count)] }
-        var mutator = Mutator(seed, generator)
-        mutator.mutate(target.parts)
-        self.seed = seed
-        content = mutator.content
-        operations = SeededGenerator(seed: mutator.generator.next())
+        self.seeds = seed.chain(in: seeds)
+        contents = self.seeds.map(\.content)
+        let spared = target == .chain ? generator.below(2 * contents.count) : -1
+        for index in contents.indices where index != spared {
+            guard index == 0 || target == .chain && generator.once(in: 3) else { continue }
+            var mutator = Mutator(self.seeds[index], generator)
+            mutator.mutate(index == 0 ? target.parts : FuzzTarget.image.parts)
+            contents[index] = mutator.content
+            generator = mutator.generator
+        }
+        operations = SeededGenerator(seed: generator.next())
     }
 
     /// A case that was written down.
-    init(_ seed: Seed, _ content: Content, operations: SeededGenerator) {
-        self.seed = seed
-        self.content = content
+    init(_ seeds: [Seed], _ contents: [Content], operations: SeededGenerator) {
+        self.seeds = seeds
+        self.contents = contents
         self.operations = operations
     }
 }
@@ -48,6 +56,8 @@ enum FuzzTarget: String, CaseIterable {
     case table = "bat"
     case log
     case image
+    /// An image and its parents.
+    case chain
 
     /// The parts of an image that the mutations change; the more often one stands here, the more
     /// often it is chosen.
@@ -59,10 +69,14 @@ enum FuzzTarget: String, CaseIterable {
         case .parentLocator: [.parentLocator, .parentLocator, .parentLocator, .metadata]
         case .table: [.table, .table, .table, .table, .table, .table, .fileSize]
         case .log: [.log, .log, .log, .log, .log, .log, .header]
+        case .chain:
+            [
+                .parentLocator, .metadata, .header, .table, .table, .table, .bitmap, .bitmap, .log,
+            ]
         case .image:
             [
                 .header, .regionTable, .metadata, .table, .table, .table, .table, .log, .log,
-                .identifier, .fileSize,
+                .identifier, .fileSize, .bitmap,
             ]
         }
     }
@@ -70,7 +84,7 @@ enum FuzzTarget: String, CaseIterable {
     /// Whether an image has what this target damages.
     func uses(_ seed: Seed) -> Bool {
         switch self {
-        case .parentLocator: seed.isDifferencing
+        case .parentLocator, .chain: seed.isDifferencing
         default: true
         }
     }

@@ -51,11 +51,15 @@ struct Content: Sendable {
     init(asBase content: Content) {
         var pages: [UInt64: [UInt8]] = [:]
         for number in content.existingPages(in: 0..<UInt64.max) {
-            pages[number] = content.page(number)
+            guard let page = content.page(number), !page.rawSpan.isZero else { continue }
+            pages[number] = page
         }
         base = BasePages(pages: pages)
         byteCount = content.byteCount
     }
+
+    /// How many pages the base has.
+    var basePageCount: Int { base.numbers.count }
 
     private func page(_ number: UInt64) -> [UInt8]? {
         guard let page = changed[number] else { return base.pages[number] }

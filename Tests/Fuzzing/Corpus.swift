@@ -25,23 +25,30 @@ enum Corpus {
 
     /// The text of a case.
     static func text(of wanted: Case) -> String {
-        var lines = ["seed \(wanted.seed.name)"]
-        let base = wanted.seed.content
-        if wanted.content.byteCount != base.byteCount {
-            lines.append("size \(wanted.content.byteCount)")
+        var lines = ["seed \(wanted.seeds[0].name)"]
+        for (index, (seed, content)) in zip(wanted.seeds, wanted.contents).enumerated() {
+            let changes = changes(from: seed.content, to: content)
+            if index > 0, !changes.isEmpty { lines.append("parent \(index)") }
+            lines += changes
         }
-        for page in wanted.content.differingPages(from: base) {
+        lines.append("operations \(wanted.operations.seed)")
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func changes(from base: Content, to content: Content) -> [String] {
+        var lines: [String] = []
+        if content.byteCount != base.byteCount { lines.append("size \(content.byteCount)") }
+        for page in content.differingPages(from: base) {
             let start = page * Content.pageSize
             let old = base.bytes(at: start, count: Int(Content.pageSize))
-            let new = wanted.content.bytes(at: start, count: Int(Content.pageSize))
+            let new = content.bytes(at: start, count: Int(Content.pageSize))
             for run in runs(old, new) {
                 let hex = new[run].map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
                 let offset = String(start + UInt64(run.lowerBound), radix: 16)
                 lines.append("put 0x\(offset) \(hex.joined())")
             }
         }
-        lines.append("operations \(wanted.operations.seed)")
-        return lines.joined(separator: "\n") + "\n"
+        return lines
     }
 
     /// Where two pages differ, with short gaps closed.
@@ -62,40 +69,44 @@ enum Corpus {
         let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
         if try handle.read(upToCount: 8) == Data("vhdxfile".utf8) {
             let seed = Seed(name: path, try Seeds.content(ofFileAt: path))
-            return Case(seed, seed.content, operations: SeededGenerator(seed: 1))
+            return Case([seed], [seed.content], operations: SeededGenerator(seed: 1))
         }
         return try parse(try String(contentsOfFile: path, encoding: .utf8), seeds)
     }
 
     private static func parse(_ text: String, _ seeds: [Seed]) throws -> Case {
-        var seed: Seed?
-        var content = Content()
+        var chain: [Seed] = []
+        var contents: [Content] = []
+        var file = 0
         var operations: UInt64 = 0
         for line in text.split(separator: "\n") where !line.hasPrefix("#") {
             let words = line.split(separator: " ")
-            switch (words.first, words.count) {
-            case ("seed", 2):
-                seed = seeds.first { $0.name == words[1] }
-                guard let seed else { throw Failure(message: "no seed is named \(words[1])") }
-                content = seed.content
-            case ("size", 2):
-                content.resize(to: UInt64(words[1]) ?? 0)
-            case ("put", 3):
-                guard let offset = UInt64(words[1].dropFirst(2), radix: 16) else {
-                    throw Failure(message: "not an offset: \(words[1])")
-                }
-                let digits = Array(words[2])
-                content.write(
-                    stride(from: 0, to: digits.count - 1, by: 2).map {
-                        UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0
-                    }, at: offset)
-            case ("operations", 2):
-                operations = UInt64(words[1]) ?? 0
+            let number = words.count > 1 ? UInt64(words[1]) : nil
+            switch (words.first, number, words.count) {
+            case ("seed", _, 2):
+                chain = seeds.first { $0.name == words[1] }?.chain(in: seeds) ?? []
+                contents = chain.map(\.content)
+            case ("parent", let number?, 2) where number < UInt64(contents.count):
+                file = Int(number)
+            case ("size", let number?, 2) where !contents.isEmpty:
+                contents[file].resize(to: number)
+            case ("put", nil, 3) where !contents.isEmpty:
+                let offset = UInt64(words[1].dropFirst(2), radix: 16) ?? 0
+                contents[file].write(bytes(words[2]), at: offset)
+            case ("operations", let number?, 2):
+                operations = number
             default:
                 throw Failure(message: "not understood: \(line)")
             }
         }
-        guard let seed else { throw Failure(message: "no seed") }
-        return Case(seed, content, operations: SeededGenerator(seed: operations))
+        guard !chain.isEmpty else { throw Failure(message: "no seed has the name") }
+        return Case(chain, contents, operations: SeededGenerator(seed: operations))
+    }
+
+    private static func bytes(_ hex: Substring) -> [UInt8] {
+        let digits = Array(hex)
+        return stride(from: 0, to: digits.count - 1, by: 2).map {
+            UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0
+        }
     }
 }

@@ -3,7 +3,7 @@ internal import TestSupport
 
 /// What of an image a mutation changes.
 enum Part: CaseIterable, Sendable {
-    case identifier, header, regionTable, metadata, parentLocator, table, log, fileSize
+    case identifier, header, regionTable, metadata, parentLocator, table, bitmap, log, fileSize
 }
 
 /// A number or an identifier that the format has at a place of a file.
@@ -45,6 +45,7 @@ struct FieldMap: Sendable {
         mapRegionTables()
         mapMetadata(content)
         mapTable()
+        mapBitmaps()
         mapLog(content)
     }
 
@@ -128,6 +129,19 @@ struct FieldMap: Sendable {
         for index in indices.sorted() where (index + 1) * 8 <= image.table.byteCount {
             add(.table, image.table.lowerBound + index * 8, [8])
             add(.table, record: image.table.lowerBound + index * 8, count: 8)
+        }
+    }
+
+    /// The words of sector bitmaps that stand for the starts of blocks, [MS-VHDX] 2.4.
+    private mutating func mapBitmaps() {
+        guard image.hasParent, image.blockSize > 0 else { return }
+        let wordsInABlock = image.blockSize / image.logicalSectorSize / 64
+        for entry in entries where entry.block == nil && entry.state == 6 {
+            for block in 0..<min(image.chunkRatio, 16) {
+                let start = entry.offset + block * wordsInABlock * 8
+                for word in 0..<min(wordsInABlock, 4) { add(.bitmap, start + word * 8, [8]) }
+                add(.bitmap, record: start, count: Int(min(wordsInABlock * 8, 4096)))
+            }
         }
     }
 

@@ -8,6 +8,8 @@ struct FileLayout {
     let entries: [RawImage.Entry]
     /// The places of the payload blocks.
     let places: [UInt64: Range<UInt64>]
+    /// The places of the sector bitmaps, by chunk.
+    let bitmaps: [UInt64: Range<UInt64>]
     /// Everything that is in use, in order.
     let occupied: [Range<UInt64>]
 
@@ -15,12 +17,18 @@ struct FileLayout {
         image = RawImage(content)
         entries = image.entries(of: content)
         var places: [UInt64: Range<UInt64>] = [:]
+        var bitmaps: [UInt64: Range<UInt64>] = [:]
         var occupied = [0..<UInt64.mebibyte, image.log] + image.regions.map(\.range)
         for entry in entries {
             guard let place = image.place(of: entry) else { continue }
             occupied.append(place)
-            if let block = entry.block { places[block] = place }
+            if let block = entry.block {
+                places[block] = place
+            } else {
+                bitmaps[entry.index / (image.chunkRatio + 1)] = place
+            }
         }
+        self.bitmaps = bitmaps
         self.places = places
         self.occupied = occupied.filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
     }
@@ -48,47 +56,70 @@ struct FileLayout {
     }
 
     private func checkBlocks(_ content: Content, _ reading: Reading) throws {
+        var byBlock: [UInt64: RawImage.Entry] = [:]
         for entry in entries {
-            guard let block = entry.block else {
+            guard let block = entry.block, block < image.blockCount else {
                 guard image.hasParent || entry.state == 0 else {
-                    throw Violation("a sector bitmap in an image without a parent that opens")
+                    throw Violation("entry \(entry) in an image without a parent that opens")
                 }
                 continue
             }
-            let start = block * image.blockSize
-            let range = start..<min(start + image.blockSize, image.virtualSize)
-            guard block < image.blockCount else {
-                throw Violation("block \(block) past the end of an image that opens")
-            }
-            guard entry.state != 4, entry.state != 5, entry.raw & 0xF_FFF8 == 0 else {
-                throw Violation("entry \(entry.raw) of the table in an image that opens")
-            }
-            guard entry.state == 6 else { continue }
-            for window in reading.windows {
-                let part = range.clamped(to: window)
-                if part.isEmpty { continue }
-                let place = entry.offset + (part.lowerBound - start)
-                try compare(content, place, reading.disk, part)
+            guard entry.state != 4, entry.state != 5, entry.state != 7 || image.hasParent,
+                entry.raw & 0xF_FFF8 == 0
+            else { throw Violation("entry \(entry) in an image that opens") }
+            byBlock[block] = entry
+        }
+        let size = image.blockSize
+        for window in reading.windows {
+            for block in window.lowerBound / size...(window.upperBound - 1) / size {
+                let part = (block * size..<(block + 1) * size).clamped(to: window)
+                try checkBlock(byBlock[block], block, part, content, reading)
             }
         }
     }
 
-    /// Compares a part of a block in the file with the disk.
-    private func compare(
-        _ content: Content, _ place: UInt64, _ disk: Content, _ part: Range<UInt64>
+    /// Compares a part of a block with what stands in the file and in the parent.
+    private func checkBlock(
+        _ entry: RawImage.Entry?, _ block: UInt64, _ part: Range<UInt64>, _ content: Content,
+        _ reading: Reading
     ) throws {
-        let inFile = content.dataRanges(in: place..<place + part.byteCount).map { range in
-            let start = part.lowerBound + (range.lowerBound - place)
-            return start..<start + range.byteCount
+        let state = entry?.state ?? 0
+        let place = (entry?.offset ?? 0) + part.lowerBound % image.blockSize
+        var ranges = reading.disk.dataRanges(in: part)
+        if state == 0 || state == 7 { ranges += reading.parentDisk.dataRanges(in: part) }
+        if state >= 6 {
+            ranges += content.dataRanges(in: place..<place + part.byteCount).map { range in
+                let start = part.lowerBound + (range.lowerBound - place)
+                return start..<start + range.byteCount
+            }
         }
-        for range in inFile + disk.dataRanges(in: part) {
-            for start in stride(from: range.lowerBound, to: range.upperBound, by: 4096) {
-                let count = Int(min(4096, range.upperBound - start))
-                let stored = content.bytes(at: place + (start - part.lowerBound), count: count)
-                guard disk.bytes(at: start, count: count) == stored else {
-                    throw Violation("the disk at \(start) is not what its block holds")
+        let step = state == 7 ? image.logicalSectorSize : 4096
+        for range in ranges {
+            let first = range.lowerBound.roundedDown(toMultipleOf: step)
+            for start in stride(from: first, to: range.upperBound, by: Int(step)) {
+                let count = Int(min(step, part.upperBound - start))
+                let isHere = state == 6 || state == 7 && isPresent(start, content)
+                let expected =
+                    isHere
+                    ? content.bytes(at: place + (start - part.lowerBound), count: count)
+                    : state == 0 || state == 7
+                        ? reading.parentDisk.bytes(at: start, count: count)
+                        : [UInt8](repeating: 0, count: count)
+                guard reading.disk.bytes(at: start, count: count) == expected else {
+                    throw Violation(
+                        "the disk at \(start), in block \(block) of state \(state), "
+                            + "is not what is stored")
                 }
             }
         }
+    }
+
+    /// The bit of a sector, [MS-VHDX] 2.4.
+    private func isPresent(_ start: UInt64, _ content: Content) -> Bool {
+        let chunkSize = image.blockSize * image.chunkRatio
+        guard let bitmap = bitmaps[start / chunkSize] else { return false }
+        let sector = start % chunkSize / image.logicalSectorSize
+        let byte = content.bytes(at: bitmap.lowerBound + sector / 8, count: 1)[0]
+        return byte >> UInt8(sector % 8) & 1 == 1
     }
 }

@@ -10,24 +10,38 @@ struct Oracle {
     ///
     /// - Throws: ``Violation``.
     mutating func judge(_ original: Case) throws {
-        let file = FuzzFile(original.content)
-        var operations = original.operations
+        let parents: Parents
+        do {
+            parents = try Parents(original.contents.dropFirst())
+        } catch let error as VHDXError {
+            // What is refused by itself is judged where it is the image.
+            return reach.refused(error, by: "reader of the parent")
+        }
+        try judge(original.contents[0], parents, original.operations)
+        guard parents.areUnchanged else { throw Violation("a parent was changed") }
+    }
+
+    private mutating func judge(
+        _ content: Content, _ parents: Parents, _ generator: SeededGenerator
+    ) throws {
+        let file = FuzzFile(content)
+        var operations = generator
         let reading: Reading
         do {
-            let reader = try ImageReader(file)
+            let reader = try ImageReader(file, parent: parents.nearest)
             try checkEffort(of: file, reader.info)
-            reading = try Reading(of: reader, &operations)
+            reading = try Reading(of: reader, parents, &operations)
             guard try reader.headerIsUnchanged() else {
                 throw Violation("the header changed while nobody wrote")
             }
         } catch let error as VHDXError {
             reach.refused(error)
             try checkUnchanged(file)
-            return try checkRefusal(of: original.content, as: error)
+            return try checkRefusal(of: content, parents, as: error)
         }
         reach.opened(reading.info)
         try checkUnchanged(file)
-        try write(original.content, reading, &operations)
+        try write(content, parents, reading, &operations)
     }
 
     private func checkUnchanged(_ file: FuzzFile) throws {
@@ -45,12 +59,16 @@ struct Oracle {
     }
 
     /// What cannot be read cannot be opened for writing either, and stays as it is.
-    private func checkRefusal(of content: Content, as expected: VHDXError) throws {
+    private func checkRefusal(
+        of content: Content, _ parents: Parents, as expected: VHDXError
+    ) throws {
         let file = FuzzFile(content)
         do {
-            let writer = try ImageWriter(file)
+            let writer = try ImageWriter(file, parent: parents.nearest)
             writer.abandon()
         } catch {
+            // A writer looks for a log before it looks for the parent.
+            if case .unsupported("an image without a log, for writing", _) = error { return }
             guard error == expected else {
                 throw Violation("the reader refused: \(expected); the writer: \(error)")
             }
@@ -65,15 +83,17 @@ struct Oracle {
     // MARK: Writing
 
     private mutating func write(
-        _ content: Content, _ reading: Reading, _ operations: inout SeededGenerator
+        _ content: Content, _ parents: Parents, _ reading: Reading,
+        _ operations: inout SeededGenerator
     ) throws {
         let file = FuzzFile(content)
         do {
-            let writer = try ImageWriter(file)
+            let writer = try ImageWriter(file, parent: parents.nearest)
             let opened = file.content
-            let layout = try checkOpened(content, opened, reading)
+            let layout = try checkOpened(content, opened, parents, reading)
             var scenario = WriteScenario(
-                reading: reading, layout: layout, opened: opened, generator: operations)
+                reading: reading, parents: parents, layout: layout, opened: opened,
+                generator: operations)
             try scenario.run(writer, on: file)
             reach.count(scenario.steps)
         } catch let error as VHDXError {
@@ -98,7 +118,7 @@ struct Oracle {
 
     /// A clean image is not touched by opening it; a dirty one reads afterwards as it did before.
     private func checkOpened(
-        _ content: Content, _ opened: Content, _ reading: Reading
+        _ content: Content, _ opened: Content, _ parents: Parents, _ reading: Reading
     ) throws -> FileLayout {
         if !reading.info.logIsDirty {
             guard opened.byteCount == content.byteCount,
@@ -106,7 +126,7 @@ struct Oracle {
             else { throw Violation("opening a clean image for writing changed it") }
         } else {
             let replayed = FuzzFile(opened)
-            let reader = try reopen(replayed, "after replay")
+            let reader = try parents.reopen(replayed, "after replay")
             var info = reader.info
             guard !info.logIsDirty else { throw Violation("the log is dirty after its replay") }
             info.logIsDirty = true
@@ -123,11 +143,37 @@ struct Oracle {
     }
 }
 
-/// Opens an image that must open.
-func reopen(_ file: FuzzFile, _ occasion: String) throws -> ImageReader<FuzzFile> {
-    do {
-        return try ImageReader(file)
-    } catch {
-        throw Violation("\(occasion) the image does not open: \(error)")
+/// What an image builds on, open for reading.
+struct Parents {
+    private var files: [FuzzFile] = []
+    private(set) var nearest: ImageParent<FuzzFile>?
+    /// What the nearest parent builds on.
+    private var next: ImageParent<FuzzFile>?
+
+    /// Opens them, the nearest first in the list.
+    init(_ contents: ArraySlice<Content>) throws {
+        for content in contents.reversed() {
+            let file = FuzzFile(content)
+            files.append(file)
+            next = nearest
+            nearest = ImageParent(try ImageReader(file, parent: next))
+        }
+    }
+
+    var areUnchanged: Bool { files.allSatisfy { $0.changeCount == 0 } }
+
+    /// What the parent holds in some ranges of the disk.
+    func disk(_ windows: [Range<UInt64>]) throws -> Content {
+        guard let file = files.last else { return Content() }
+        return try Reading.disk(windows, try ImageReader(file, parent: next))
+    }
+
+    /// Opens an image that must open.
+    func reopen(_ file: FuzzFile, _ occasion: String) throws -> ImageReader<FuzzFile> {
+        do {
+            return try ImageReader(file, parent: nearest)
+        } catch {
+            throw Violation("\(occasion) the image does not open: \(error)")
+        }
     }
 }

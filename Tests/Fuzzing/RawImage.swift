@@ -178,6 +178,8 @@ extension RawImage {
                 let index = (range.lowerBound - table.lowerBound) / 8 + UInt64(slot)
                 let (chunk, place) = index.quotientAndRemainder(dividingBy: chunkRatio + 1)
                 let block = place == chunkRatio ? nil : chunk * chunkRatio + place
+                // Past the last block, in its chunk: without meaning.
+                if let block, block >= blockCount { continue }
                 entries.append(Entry(index: index, raw: raw, block: block))
             }
         }

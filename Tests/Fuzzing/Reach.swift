@@ -53,6 +53,12 @@ struct Reach {
         case .overlap(let structure, _, _): "overlap of \(structure.rawValue)"
         case .noValidLogEntry: "no valid log entry"
         case .sequenceNumberExhausted: "sequence number exhausted"
+        case .parentNotFound: "parent not found"
+        case .parentMismatch: "parent mismatch"
+        case .parentOutsideFolders: "parent outside folders"
+        case .parentLoop: "parent loop"
+        case .parentSectorSize: "parent sector size"
+        case .hasChild: "has child"
         case .unsupported(let what, _):
             "unsupported: " + what.prefix { $0 != "," && !$0.isNumber }
         case .limitExceeded(let what, _): "limit: \(what)"

@@ -32,17 +32,21 @@ struct Reading {
     let windows: [Range<UInt64>]
     /// The disk, as far as the windows go.
     let disk: Content
+    /// What the parent holds there.
+    let parentDisk: Content
 
     /// A disk up to this size is looked at as a whole.
     private static let smallDisk: UInt64 = 32 << 20
 
     init(
-        of reader: borrowing ImageReader<FuzzFile>, _ generator: inout SeededGenerator
+        of reader: borrowing ImageReader<FuzzFile>, _ parents: Parents,
+        _ generator: inout SeededGenerator
     ) throws {
         info = reader.info
         geometry = reader.geometry
         windows = Self.windows(reader.geometry, &generator)
         disk = try Self.disk(windows, reader)
+        parentDisk = geometry.hasParent ? try parents.disk(windows) : Content()
     }
 
     /// What lies around the starts of some blocks: the first, the last, those next to the first
@@ -66,11 +70,12 @@ struct Reading {
     }
 
     /// Reads the windows; of what is said to be zeros only the ends.
-    private static func disk(
+    static func disk(
         _ windows: [Range<UInt64>], _ source: borrowing some ReadableDisk & ~Copyable
     ) throws -> Content {
         var disk = Content(byteCount: source.geometry.virtualSize)
-        for window in windows {
+        let whole = 0..<source.geometry.virtualSize
+        for window in windows.map({ $0.clamped(to: whole) }) where !window.isEmpty {
             var position = window.lowerBound
             for part in try source.contents(in: window) {
                 guard part.range.lowerBound == position, !part.range.isEmpty else {

@@ -6,14 +6,17 @@ struct Seed: Sendable {
     let name: String
     let content: Content
     let map: FieldMap
+    /// The name of the seed that this one builds on.
+    let parent: String?
 
-    init(name: String, _ content: Content) {
+    init(name: String, parent: String? = nil, _ content: Content) {
         self.name = name
+        self.parent = parent
         self.content = Content(asBase: content)
         map = FieldMap(self.content)
     }
 
-    init(name: String, _ builder: ImageBuilder) {
+    init(name: String, parent: String? = nil, _ builder: ImageBuilder) {
         let file = builder.build()
         var content = Content(byteCount: file.content.byteCount)
         var position: UInt64 = 0
@@ -23,11 +26,20 @@ struct Seed: Sendable {
             content.write(bytes, at: next.lowerBound)
             position = next.upperBound
         }
-        self.init(name: name, content)
+        self.init(name: name, parent: parent, content)
+    }
+
+    /// This seed, its parent, and so on.
+    func chain(in seeds: [Seed]) -> [Seed] {
+        guard let parent = seeds.first(where: { $0.name == parent }) else { return [self] }
+        return [self] + parent.chain(in: seeds)
     }
 
     /// Whether it takes so long that it must not come up often.
-    var isSlow: Bool { map.image.entryCount > 1 << 20 || content.byteCount > 1 << 45 }
+    var isSlow: Bool {
+        map.image.entryCount > 1 << 20 || content.byteCount > 1 << 45
+            || content.basePageCount > 100
+    }
     var isDifferencing: Bool { map.image.hasParent }
 }
 
@@ -36,16 +48,19 @@ enum Seeds {
     /// Those of the repository that are small once they are unpacked.
     private static let testImages = [
         "dirty-log", "dirty-log-wrapped", "empty-3G", "ext2", "fat-differential", "fat-parent",
-        "fixed-zero", "ntfs-differential", "partial-last-block", "past-4G-1M", "sectors-4096",
+        "fixed-zero", "ntfs-differential", "ntfs-parent", "partial-last-block", "past-4G-1M",
+        "sectors-4096",
     ]
 
     /// All of them, in an order that does not change.
     static func all() throws -> [Seed] {
         var seeds = built.map { Seed(name: $0.name, $0.builder) }
+        seeds += ChildSeeds.all.map { Seed(name: $0.name, parent: $0.parent, $0.builder) }
         let folder = try TemporaryFolder()
         for name in testImages {
             let path = try TestImage.unpack("\(name).vhdx", in: folder)
-            seeds.append(Seed(name: name, try content(ofFileAt: path)))
+            let parent = TestImage.named("\(name).vhdx").parent.map { String($0.dropLast(5)) }
+            seeds.append(Seed(name: name, parent: parent, try content(ofFileAt: path)))
         }
         return seeds
     }
@@ -92,11 +107,10 @@ enum Seeds {
         ("dirty-growing", dirtyGrowing()),
         ("dirty-regions", dirtyRegions()),
         ("dirty-many-zeros", dirtyManyZeros()),
-        ("differencing", differencing()),
     ]
 
     /// Bytes that tell from which block they are.
-    private static func pattern(_ block: UInt64, count: Int = 4096) -> [UInt8] {
+    static func pattern(_ block: UInt64, count: Int = 4096) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: UInt64($0) &* 7 &+ block &* 31 &+ 1) }
     }
 
@@ -215,20 +229,15 @@ enum Seeds {
         return builder
     }
 
-    private static func differencing() -> ImageBuilder {
-        var builder = ImageBuilder(virtualSize: 6 << 20, blockSize: 1 << 20, kind: .differencing)
-        builder.addBlock(0, content: pattern(0))
-        return builder
-    }
-
     // MARK: Dirty logs
 
     private static let logGUID = "77777777-8888-4999-8aaa-bbbbbbbbbbbb"
 
     /// An image whose log holds entries that start one behind the other.
-    private static func dirty(
-        _ builder: ImageBuilder, lastFileOffset: UInt64 = 12 << 20, tail: UInt32? = nil,
-        from start: UInt64 = 0, _ entries: [[ImageBuilder.LogEntry.Descriptor]]
+    static func dirty(
+        _ builder: ImageBuilder, lastFileOffset: UInt64 = 12 << 20,
+        flushedFileOffset: UInt64 = 4 << 20,
+        tail: UInt32? = nil, from start: UInt64 = 0, _ entries: [[ImageBuilder.LogEntry.Descriptor]]
     ) -> ImageBuilder {
         var builder = builder
         var position = start
@@ -236,7 +245,7 @@ enum Seeds {
         for (index, descriptors) in entries.enumerated() {
             let entry = ImageBuilder.LogEntry(
                 at: position, sequenceNumber: 40 + UInt64(index),
-                tail: tail ?? UInt32(start), logGUID: logGUID, flushedFileOffset: 4 << 20,
+                tail: tail ?? UInt32(start), logGUID: logGUID, flushedFileOffset: flushedFileOffset,
                 lastFileOffset: lastFileOffset, descriptors)
             logged.append(entry)
             position = (position + UInt64(entry.encoded.count)) % (1 << 20)
@@ -245,7 +254,7 @@ enum Seeds {
         return builder
     }
 
-    private static func tablePage(_ entries: [UInt64]) -> [UInt8] {
+    static func tablePage(_ entries: [UInt64]) -> [UInt8] {
         let bytes = entries.flatMap { ImageBuilder.bytes($0) }
         return bytes + [UInt8](repeating: 0, count: 4096 - bytes.count)
     }

@@ -6,6 +6,7 @@ internal import VHDX
 /// else.
 struct WriteScenario {
     let reading: Reading
+    let parents: Parents
     /// What occupied the file before the first write.
     let layout: FileLayout
     /// What the file held before the first write.
@@ -23,8 +24,12 @@ struct WriteScenario {
     /// How often space for a block may have been taken.
     private var allocations: UInt64 = 0
 
-    init(reading: Reading, layout: FileLayout, opened: Content, generator: SeededGenerator) {
+    init(
+        reading: Reading, parents: Parents, layout: FileLayout, opened: Content,
+        generator: SeededGenerator
+    ) {
         self.reading = reading
+        self.parents = parents
         self.layout = layout
         self.opened = opened
         self.generator = generator
@@ -49,7 +54,7 @@ struct WriteScenario {
             steps.append("close")
             try writer.close()
         }
-        let reader = try reopen(file, "after \(steps)")
+        let reader = try parents.reopen(file, "after \(steps)")
         guard !reader.info.logIsDirty else { throw Violation("dirty after \(steps)") }
         if abandons {
             try checkAbandoned(reader)
@@ -91,10 +96,11 @@ struct WriteScenario {
 
     /// Commits until the log wraps around.
     private mutating func commitOften(_ writer: borrowing ImageWriter<FuzzFile>) throws {
-        let window = reading.windows.first ?? 0..<512
+        let window = reading.windows.first ?? 0..<4096
+        guard window.byteCount >= 4096 else { return }
         let whole = window.lowerBound..<min(reading.geometry.blockSize, window.upperBound)
         for round in 0..<70 as Range<UInt8> {
-            let bytes = [UInt8](repeating: round + 1, count: 512)
+            let bytes = [UInt8](repeating: round + 1, count: 4096)
             count(whole)
             try writer.write(bytes.rawSpan, at: whole.lowerBound)
             try writer.commit()
@@ -125,9 +131,13 @@ struct WriteScenario {
         case 1: start += UInt64(generator.below(2000)) * 512
         default: break
         }
-        start = min(max(start, window.lowerBound), window.upperBound - 512)
+        let sector = reading.geometry.logicalSectorSize
+        start = min(max(start, window.lowerBound), window.upperBound - sector)
+        start = start.roundedDown(toMultipleOf: sector)
         let count = UInt64(1 + generator.below(24)) * 512
-        return start..<min(start + count, window.upperBound)
+        return
+            start..<min(
+                start + (count.roundedUp(toMultipleOf: sector) ?? count), window.upperBound)
     }
 
     // MARK: What must hold
@@ -153,7 +163,7 @@ struct WriteScenario {
         let image = layout.image
         let wasWritten = content.differingPages(from: opened).isEmpty == false
         let limit = max(
-            opened.byteCount, layout.end + allocations * reading.geometry.blockSize)
+            opened.byteCount, layout.end + allocations * (reading.geometry.blockSize + .mebibyte))
         guard content.byteCount <= limit, content.byteCount >= opened.byteCount else {
             throw Violation(
                 "the file of \(opened.byteCount) bytes has \(content.byteCount) after \(steps)")
@@ -162,6 +172,7 @@ struct WriteScenario {
         var writable = RawImage.headerPositions.map { $0..<$0 + 4096 } + [image.log, image.table]
         writable += image.damagedTables.map { $0..<$0 + UInt64(RawImage.tableSize) }
         writable += touched.compactMap { layout.places[$0] }
+        writable += touched.compactMap { layout.bitmaps[$0 / image.chunkRatio] }
         for page in content.differingPages(from: opened) {
             let range = page * Content.pageSize..<(page + 1) * Content.pageSize
             if writable.contains(where: { $0.overlaps(range) }) { continue }
