@@ -84,7 +84,7 @@ struct FileLayout {
         _ reading: Reading
     ) throws {
         let state = entry?.state ?? 0
-        let place = (entry?.offset ?? 0) + part.lowerBound % image.blockSize
+        let place = state < 6 ? 0 : (entry?.offset ?? 0) + part.lowerBound % image.blockSize
         var ranges = reading.disk.dataRanges(in: part)
         if state == 0 || state == 7 { ranges += reading.parentDisk.dataRanges(in: part) }
         if state >= 6 {

@@ -60,7 +60,7 @@ struct Reach {
         case .parentSectorSize: "parent sector size"
         case .hasChild: "has child"
         case .unsupported(let what, _):
-            "unsupported: " + what.prefix { $0 != "," && !$0.isNumber }
+            "unsupported: " + what.split(separator: " ").prefix(3).joined(separator: " ")
         case .limitExceeded(let what, _): "limit: \(what)"
         case .outOfMemory: "out of memory"
         case .invalidGeometry: "geometry"
