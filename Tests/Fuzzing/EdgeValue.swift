@@ -13,6 +13,7 @@ extension SeededGenerator {
     ///   - width: Bytes, 1 to 8.
     ///   - current: The number that stands there.
     ///   - landmarks: Numbers that mean something in this file.
+    /// - Returns: A number that may have more bits than the width.
     mutating func edgeValue(width: Int, near current: UInt64, _ landmarks: [UInt64]) -> UInt64 {
         let step =
             ([1, 2, 8, 512, 4096, 65536, 1 << 20] as [UInt64]).randomElement(using: &self) ?? 1

@@ -6,22 +6,23 @@ struct FuzzRun {
     let options: FuzzOptions
     let seeds: [Seed]
     private var oracle = Oracle(reach: Reach())
+    /// Every eighth case of the target that locates parents is one on disk.
+    private let pathTrial: PathTrial?
 
     init(_ options: FuzzOptions) throws {
         self.options = options
         seeds = try Seeds.all()
+        pathTrial = options.target == .parentLocator ? try PathTrial() : nil
     }
 
     /// - Returns: whether every promise was kept.
     mutating func run() throws -> Bool {
         if let path = options.replay { return try replay(path) }
         if let iteration = options.iteration {
+            guard options.isShown else { return try run(iteration) }
             let wanted = Case(options.target, seeds, seed: options.seed, iteration: iteration)
-            if options.isShown {
-                print(Corpus.text(of: wanted), terminator: "")
-                return true
-            }
-            return try run(wanted, as: name(iteration))
+            print(Corpus.text(of: wanted), terminator: "")
+            return true
         }
         for path in try Corpus.paths() where try !replay(path) { return false }
         return try loop()
@@ -41,8 +42,7 @@ struct FuzzRun {
         let memory = Watch.peakMemory()
         var iteration: UInt64 = 0
         while iteration < options.iterations, now() - start < options.seconds {
-            let next = Case(options.target, seeds, seed: options.seed, iteration: iteration)
-            guard try run(next, as: name(iteration)) else { return false }
+            guard try run(iteration) else { return false }
             if Watch.memoryIsExceeded(since: memory) {
                 print("\(name(iteration)): took \(Watch.peakMemory() - memory) bytes more memory")
                 return false
@@ -57,6 +57,22 @@ struct FuzzRun {
                 + "peak memory \(Watch.peakMemory() >> 20) MiB")
         if options.isVerbose { oracle.reach.table.forEach { print($0) } }
         return true
+    }
+
+    private mutating func run(_ iteration: UInt64) throws -> Bool {
+        Watch.begin(name(iteration))
+        guard let pathTrial, iteration % 8 == 7 else {
+            let next = Case(options.target, seeds, seed: options.seed, iteration: iteration)
+            return try run(next, as: name(iteration))
+        }
+        var generator = SeededGenerator(seed: options.seed &+ iteration &* 0x9E37_79B9_7F4A_7C15)
+        do {
+            try pathTrial.run(&generator, &oracle.reach)
+            return true
+        } catch let violation as Violation {
+            print("\(name(iteration)): \(violation.promise)")
+            return false
+        }
     }
 
     private mutating func run(_ next: Case, as name: String) throws -> Bool {

@@ -224,8 +224,7 @@ struct Mutator {
         case 1:
             put(content.integer(UInt64.self, at: other.offset), at: record.offset)
         case 2:
-            let near = map.landmarks.randomElement(using: &generator) ?? 0
-            let offset = near.roundedDown(toMultipleOf: .mebibyte)
+            let offset = landmark().roundedDown(toMultipleOf: .mebibyte)
             put(offset | state, at: record.offset)
         case 3:
             // The last place that the file has room for, or just not.

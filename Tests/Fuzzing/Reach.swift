@@ -11,6 +11,11 @@ struct Reach {
         counts["\(who) refused: \(Self.kind(of: error))", default: 0] += 1
     }
 
+    /// A parent was found on disk.
+    mutating func foundParent() {
+        counts["chain on disk opened", default: 0] += 1
+    }
+
     mutating func opened(_ info: ImageInfo) {
         openedCount += 1
         counts["opened, \(info.kind), log \(info.logIsDirty ? "dirty" : "clean")", default: 0] += 1
