@@ -34,8 +34,8 @@ FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain
 fuzz: setup
 	$(RELEASE) fuzz
 	@for target in $(FUZZ_TARGETS); do \
-		.build/release/fuzz $$target --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) $(FUZZ_OPTIONS) \
-			|| exit 1; \
+		.build/release/fuzz $$target --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) \
+			$(FUZZ_OPTIONS) || exit 1; \
 	done
 
 lint:

@@ -29,8 +29,8 @@ final class BasePages: Sendable {
     }
 }
 
-/// The bytes of a file or a disk as a sparse value: a base that is shared, and the pages that differ
-/// from it. A copy costs little, and so does a comparison of two that share their base.
+/// The bytes of a file or a disk as a sparse value: a base that is shared, and the pages that
+/// differ from it. A copy costs little, and so does a comparison of two that share their base.
 struct Content: Sendable {
     static let pageSize: UInt64 = 4096
     private static let zeroPage = [UInt8](repeating: 0, count: Int(pageSize))

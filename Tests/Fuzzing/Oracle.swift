@@ -37,6 +37,11 @@ struct Oracle {
         } catch let error as VHDXError {
             reach.refused(error)
             try checkUnchanged(file)
+            if case .noValidLogEntry = error {
+                guard !RawLog(content, RawImage(content)).isValid else {
+                    throw Violation("a valid log was refused")
+                }
+            }
             return try checkRefusal(of: content, parents, as: error)
         }
         reach.opened(reading.info)
@@ -125,6 +130,7 @@ struct Oracle {
                 opened.differingPages(from: content).isEmpty
             else { throw Violation("opening a clean image for writing changed it") }
         } else {
+            try checkReplay(content, opened)
             let replayed = FuzzFile(opened)
             let reader = try parents.reopen(replayed, "after replay")
             var info = reader.info
@@ -140,6 +146,25 @@ struct Oracle {
         let layout = FileLayout(opened)
         try layout.check(opened, against: reading)
         return layout
+    }
+}
+
+extension Oracle {
+    /// Replay leaves what the specification says, and changes nothing else but the headers.
+    private func checkReplay(_ content: Content, _ opened: Content) throws {
+        let log = RawLog(content, RawImage(content))
+        guard log.isValid, log.flushedFileOffset <= content.byteCount else {
+            throw Violation("a log was replayed that is not valid")
+        }
+        let expected = log.replayed()
+        let headers = RawImage.headerPositions.map { $0 / Content.pageSize }
+        let page = expected.differingPages(from: opened).first { !headers.contains($0) }
+        if let page {
+            throw Violation("replay left other bytes at \(page * Content.pageSize)")
+        }
+        guard expected.byteCount == opened.byteCount else {
+            throw Violation("replay left \(opened.byteCount) bytes, not \(expected.byteCount)")
+        }
     }
 }
 
