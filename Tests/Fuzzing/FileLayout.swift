@@ -33,6 +33,9 @@ struct FileLayout {
         self.occupied = occupied.filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
     }
 
+    /// The limit for logs that the package sets itself.
+    static let longestLog: UInt64 = 256 << 20
+
     /// The end of what is in use.
     var end: UInt64 { occupied.map(\.upperBound).max() ?? 0 }
 
@@ -46,6 +49,20 @@ struct FileLayout {
             guard range.lowerBound.isMultiple(of: .mebibyte), range.upperBound <= 256 << 40 else {
                 throw Violation("\(range) is in use in an image that opens")
             }
+        }
+        for range in [image.log] + image.regions.map(\.range) + bitmaps.values.map(\.self) {
+            guard range.upperBound <= content.byteCount else {
+                throw Violation("\(range) passes the end of an image that opens")
+            }
+        }
+        for (block, place) in places {
+            let used = min(image.blockSize, image.virtualSize - block * image.blockSize)
+            guard place.lowerBound + used <= content.byteCount else {
+                throw Violation("block \(block) passes the end of an image that opens")
+            }
+        }
+        guard image.log.byteCount <= Self.longestLog else {
+            throw Violation("an image opens with a log of \(image.log.byteCount) bytes")
         }
         guard image.blockSize == reading.geometry.blockSize,
             image.virtualSize == reading.geometry.virtualSize,

@@ -128,7 +128,8 @@ struct Mutator {
             put(number &+ UInt64(generator.below(3)) &- 1, at: position + 8)
         default:
             // A log of another length at the end of the file.
-            let length = UInt32(generator.below(5)) << 20
+            let sizes = generator.once(in: 4) ? 4096 : 5
+            let length = UInt32(generator.below(sizes)) << 20
             let offset = content.byteCount.roundedUp(toMultipleOf: .mebibyte) ?? 0
             for position in RawImage.headerPositions {
                 put(length, at: position + 68)

@@ -29,7 +29,7 @@ struct Oracle {
         let reading: Reading
         do {
             let reader = try ImageReader(file, parent: parents.nearest)
-            try checkEffort(of: file, reader.info)
+            try checkEffort(of: file, reader.geometry)
             reading = try Reading(of: reader, parents, &operations)
             guard try reader.headerIsUnchanged() else {
                 throw Violation("the header changed while nobody wrote")
@@ -54,11 +54,10 @@ struct Oracle {
     }
 
     /// To open an image takes a few passes over its log and one over its table.
-    private func checkEffort(of file: FuzzFile, _ info: ImageInfo) throws {
-        let image = RawImage(file.content)
-        let limit = 12 * image.log.byteCount + 8 * image.entryCount + 4 * .mebibyte
-        // The log may change where the table lies, and how long it is.
-        guard info.logIsDirty || file.bytesRead <= limit else {
+    private func checkEffort(of file: FuzzFile, _ geometry: Geometry) throws {
+        let log = min(RawImage(file.content).log.byteCount, FileLayout.longestLog)
+        let limit = 12 * log + 8 * geometry.entryCount + 4 * .mebibyte
+        guard file.bytesRead <= limit else {
             throw Violation("to open the image, \(file.bytesRead) bytes were read")
         }
     }
