@@ -18,6 +18,40 @@ public struct ZeroDisk: BlockSource {
     }
 }
 
+/// A disk as it would read after it grew: what is new is zeros.
+public struct GrownDisk<Source: BlockSource & ~Copyable>: ~Copyable, BlockSource {
+    public let virtualSize: UInt64
+    private let source: Source
+
+    /// - Precondition: the size is at least that of the disk.
+    public init(_ source: consuming Source, virtualSize: UInt64) {
+        precondition(virtualSize >= source.virtualSize)
+        self.virtualSize = virtualSize
+        self.source = source
+    }
+
+    public func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
+        let old = 0..<source.virtualSize
+        let kept = range.clamped(to: old)
+        var extents = kept.isEmpty ? [] : try source.extents(in: kept)
+        let start = max(range.lowerBound, old.upperBound)
+        if start < range.upperBound {
+            extents.append(Extent(range: start..<range.upperBound, state: .zero))
+        }
+        return extents
+    }
+
+    public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
+        let count = Int(
+            min(UInt64(buffer.byteCount), max(source.virtualSize, offset) - offset))
+        var new = buffer.part(count..<buffer.byteCount)
+        new.clear()
+        guard count > 0 else { return }
+        var kept = buffer.part(0..<count)
+        try source.read(into: &kept, at: offset)
+    }
+}
+
 /// A disk in the place of a target that must not be written to.
 public struct ReadOnlyTarget<Source: BlockSource & ~Copyable>: ~Copyable, BlockTarget {
     private let source: Source

@@ -38,14 +38,16 @@ public struct DiskComparison: Sendable {
         let other = try PrimaryDisk(
             openingImageAt: replica, .replica, parents: options.parents)
         let size = source.reader.virtualSize
-        guard other.reader.virtualSize == size else {
+        let isSmaller = other.reader.virtualSize < size
+        guard other.reader.virtualSize == size || isSmaller && options.growsReplica else {
             throw .differentSizes(primary: size, replica: other.reader.virtualSize)
         }
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .compare, monitor: monitor)
         monitor.begin(.comparing)
         let roots = try engine.run(
-            primary: source.reader, replica: ReadOnlyTarget(other.intoReader()))
+            primary: source.reader,
+            replica: ReadOnlyTarget(GrownDisk(other.intoReader(), virtualSize: size)))
         try source.checkUnchanged()
         return report(options.blockSize, roots?.primary, monitor)
     }

@@ -35,7 +35,8 @@ public struct LocalResync: Sendable {
         }
         if exists {
             // A replica that must not be written to is left as it is, its log included.
-            try checkReplica(source.reader)
+            let size = try checkedReplicaSize(source.reader)
+            if size < source.reader.virtualSize { try growReplica(to: source.reader.virtualSize) }
         } else {
             try ReplicaCreation(path: replica, options: options).run(like: source.reader)
         }
@@ -135,18 +136,31 @@ public struct LocalResync: Sendable {
         return report(roots, isVerified: false, monitor)
     }
 
-    /// Checks that the replica may become what the primary is.
-    private func checkReplica(
+    /// The size of the replica, after checks that it may become what the primary is.
+    private func checkedReplicaSize(
         _ primary: borrowing ImageReader<DiskFile>
-    ) throws(ResyncError) {
+    ) throws(ResyncError) -> UInt64 {
         let reader = try onDisk(.replica) { () throws(VHDXError) in
             try ImageReader(openingImageAt: replica, parents: options.parentsOfReplica)
         }
-        try checkSize(reader.virtualSize, of: primary)
-        guard !options.breaksChildren else { return }
+        let size = reader.virtualSize
+        if size > primary.virtualSize || !options.growsReplica { try checkSize(size, of: primary) }
+        guard !options.breaksChildren else { return size }
         try onDisk(.replica) { () throws(VHDXError) in
             guard let child = try reader.visibleChild() else { return }
             throw .hasChild(path: replica, child: child)
+        }
+        return size
+    }
+
+    private func growReplica(to size: UInt64) throws(ResyncError) {
+        let writer = try onDisk(.replica) { () throws(VHDXError) in
+            try ImageWriter(openingImageAt: replica, parents: options.parentsOfReplica)
+        }
+        do throws(VHDXError) {
+            try writer.grow(to: size)
+        } catch {
+            throw .disk(.replica, error)
         }
     }
 

@@ -23,6 +23,8 @@ public struct ResyncOptions: Sendable {
     public var createsReplica = false
     /// An image on which a replica that is made builds: only what differs from it is stored.
     public var parentOfNewReplica: String?
+    /// Whether a replica that is smaller than the primary is made as large.
+    public var growsReplica = false
     /// Whether a replica is written to although a differencing image builds on it.
     public var breaksChildren = false
     /// Where the parents of differencing images may be, besides the folders of the images.

@@ -17,6 +17,7 @@ enum Help {
               --create           make the replica if it does not exist
               --parent IMAGE     with --create: store what differs from IMAGE alone
               --parent-path DIR  where parents may be, besides beside their children
+              --grow             make a replica that is smaller as large as the primary
               --force            write even if another image builds on REPLICA
               --verify           read the whole replica again afterwards
           -o, --output MAP       where 'map' writes

@@ -12,6 +12,7 @@ enum Option: Int32, CaseIterable, Sendable {
     case create
     case parent
     case parentPath
+    case grow
     case force
     case verify
     case timeout
@@ -32,6 +33,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .create: "create"
         case .parent: "parent"
         case .parentPath: "parent-path"
+        case .grow: "grow"
         case .force: "force"
         case .verify: "verify"
         case .timeout: "timeout"
@@ -48,7 +50,7 @@ enum Option: Int32, CaseIterable, Sendable {
     var takesArgument: Bool {
         switch self {
         case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath: true
-        case .dryRun, .quiet, .help, .version, .create, .force, .verify, .json: false
+        case .dryRun, .quiet, .help, .version, .create, .grow, .force, .verify, .json: false
         }
     }
 
@@ -58,7 +60,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .help, .version, .json, .parentPath: true
         case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info
         case .compare: verb == .resync || verb == .diff
-        case .dryRun, .create, .parent, .force, .verify: verb == .resync
+        case .dryRun, .create, .parent, .grow, .force, .verify: verb == .resync
         // For diff it is refused with a sentence of its own.
         case .output: verb == .map || verb == .diff
         }

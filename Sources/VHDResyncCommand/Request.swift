@@ -80,6 +80,7 @@ extension Invocation {
         case .create: options.createsReplica = true
         case .parent: options.parentOfNewReplica = try Operand.localPath(argument)
         case .parentPath: options.parents.folders.append(try Operand.localPath(argument))
+        case .grow: options.growsReplica = true
         case .force: options.breaksChildren = true
         case .verify: options.verifiesWholeReplica = true
         case .json: wantsJSON = true

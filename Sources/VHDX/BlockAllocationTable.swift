@@ -100,7 +100,7 @@ extension BlockAllocationTable {
         _ entry: BATEntry, at index: UInt64,
         of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> Range<UInt64>? {
-        let position = region.fileOffset + index * UInt64(BATEntry.byteCount)
+        let position = position(ofEntry: index)
         func invalid(_ field: String, _ value: UInt64) -> VHDXError {
             .invalidField(
                 .blockAllocationTable, field: field, value: value, path: file.name, at: position)
@@ -156,22 +156,44 @@ extension BlockAllocationTable {
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, into space: inout SpaceMap
     ) throws(VHDXError) -> ImageInfo.BlockStates {
         var scan = TableScan(table: self, space: space)
-        var first: UInt64 = 0
-        while first < geometry.entryCount {
-            let count = min(Self.entriesInAScan, geometry.entryCount - first)
+        var next: UInt64 = 0
+        while let data = try dataEntries(from: next, of: file) {
+            try scan.skipZeros(next..<data.lowerBound, of: file)
+            let entries = data.clamped(to: data.lowerBound..<data.lowerBound + Self.entriesInAScan)
             let bytes = try file.structure(
-                .blockAllocationTable, at: region.fileOffset + first * UInt64(BATEntry.byteCount),
-                count: Int(count) * BATEntry.byteCount)
-            for index in 0..<count {
-                let raw = bytes.rawSpan.load(UInt64.self, at: Int(index) * BATEntry.byteCount)
+                .blockAllocationTable, at: position(ofEntry: entries.lowerBound),
+                count: Int(entries.byteCount) * BATEntry.byteCount)
+            for (slot, index) in entries.enumerated() {
+                let raw = bytes.rawSpan.load(UInt64.self, at: slot * BATEntry.byteCount)
                 // Most entries of a sparse disk: not present, and nothing to check.
                 if raw == 0, !scan.needsBitmap { continue }
-                try scan.take(BATEntry(rawValue: raw), at: first + index, of: file)
+                try scan.take(BATEntry(rawValue: raw), at: index, of: file)
             }
-            first += count
+            next = entries.upperBound
         }
+        try scan.skipZeros(next..<geometry.entryCount, of: file)
         space = scan.space
         return scan.states
+    }
+
+    /// The next entries that may be other than zero: what lies in a hole of the file is not read.
+    private func dataEntries(
+        from index: UInt64, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> Range<UInt64>? {
+        guard index < geometry.entryCount else { return nil }
+        let data = try onFile { () throws(FileError) in
+            try file.nextData(
+                from: position(ofEntry: index), limit: position(ofEntry: geometry.entryCount))
+        }
+        guard let data else { return nil }
+        let size = UInt64(BATEntry.byteCount)
+        return max(
+            (data.lowerBound - region.fileOffset) / size, index)..<(data.upperBound
+            - region.fileOffset).dividedRoundingUp(by: size)
+    }
+
+    private func position(ofEntry index: UInt64) -> UInt64 {
+        region.fileOffset + index * UInt64(BATEntry.byteCount)
     }
 }
 
@@ -188,6 +210,18 @@ private struct TableScan {
         self.space = space
         states = ImageInfo.BlockStates()
         states.notPresent = table.geometry.payloadBlockCount
+    }
+
+    /// Passes over entries that are zero.
+    mutating func skipZeros(
+        _ indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        guard needsBitmap, let first = indices.first else { return }
+        // The chunk that goes on here would have had its bitmap's entry among these.
+        let chunk = first / (table.geometry.chunkRatio + 1)
+        let bitmapIndex = table.geometry.entryIndex(ofBitmapOfChunk: chunk)
+        guard indices.contains(bitmapIndex) else { return }
+        try take(BATEntry(rawValue: 0), at: bitmapIndex, of: file)
     }
 
     mutating func take(
@@ -232,6 +266,6 @@ extension BlockAllocationTable {
     func missingBitmap(at index: UInt64, of path: String) -> VHDXError {
         .invalidField(
             .blockAllocationTable, field: "sector bitmap state of a partially present block",
-            value: 0, path: path, at: region.fileOffset + index * UInt64(BATEntry.byteCount))
+            value: 0, path: path, at: position(ofEntry: index))
     }
 }

@@ -49,6 +49,13 @@ struct ImageFile<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
         try overlay.apply(to: &buffer, at: offset, from: base)
     }
 
+    /// The next range that may hold something other than zeros, with what the log puts there.
+    func nextData(from offset: UInt64, limit: UInt64) throws(FileError) -> Range<UInt64>? {
+        guard offset < limit else { return nil }
+        if overlay.intersects(offset..<limit) || limit > byteCount { return offset..<limit }
+        return try base.nextData(from: offset, limit: limit)
+    }
+
     /// Reads a structure of known size.
     func structure(
         _ structure: Structure, at offset: UInt64, count: Int

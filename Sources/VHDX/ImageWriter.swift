@@ -21,7 +21,7 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     public let geometry: Geometry
     /// Whether the image keeps all its blocks allocated.
     public let isFixed: Bool
-    private let session: Lock<WriteSession>
+    let session: Lock<WriteSession>
     /// What a differencing image builds on.
     private let parent: ImageParent<File>?
 

@@ -5,6 +5,15 @@ struct LoggedPage: Equatable, Sendable {
     /// A multiple of 4096.
     var fileOffset: UInt64
     var bytes: [UInt8]
+
+    /// A structure, cut into pages.
+    static func pages(of bytes: [UInt8], at fileOffset: UInt64) -> [LoggedPage] {
+        stride(from: 0, to: bytes.count, by: LogEntryHeader.sectorSize).map { start in
+            LoggedPage(
+                fileOffset: fileOffset + UInt64(start),
+                bytes: Array(bytes[start..<start + LogEntryHeader.sectorSize]))
+        }
+    }
 }
 
 /// Writes entries into the log, [MS-VHDX] 2.3. One session has one log GUID.

@@ -14,7 +14,7 @@ struct WriteSession: Sendable {
     var map: BlockMap
     private var header: CurrentHeader
     private var space: SpaceMap
-    private let regions: RegionTable.Reading
+    var regions: RegionTable.Reading
     /// The size that the file had when it was opened.
     private let originalByteCount: UInt64
     private var hasBegun = false
@@ -26,7 +26,7 @@ struct WriteSession: Sendable {
     /// Where the space ends that durable entries refer to.
     private var committedEnd: UInt64
     /// Space of blocks that durable entries may still refer to.
-    private var freed: [Range<UInt64>] = []
+    var freed: [Range<UInt64>] = []
     /// Partially present blocks that got sectors since the last commit.
     private var partialBlocks: Set<UInt64> = []
     /// Bytes of blocks that were allocated since the last commit.
@@ -215,7 +215,7 @@ struct WriteSession: Sendable {
     }
 
     /// Space that reads as zeros and that nothing durable refers to.
-    private mutating func newSpace(
+    mutating func newSpace(
         _ byteCount: UInt64, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
         at kept: UInt64? = nil
     ) throws(VHDXError) -> UInt64 {
@@ -237,7 +237,7 @@ struct WriteSession: Sendable {
     // MARK: The session
 
     /// Before the first change: new GUIDs, and room for the log, so that it cannot fail for space.
-    private mutating func begin(
+    mutating func begin(
         in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
         guard !hasBegun else { return }
@@ -308,68 +308,60 @@ struct WriteSession: Sendable {
         }
     }
 
+    /// Makes everything that was written durable, and part of the disk.
     mutating func commit(
         in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
         if let breakage { throw breakage }
         guard hasBegun else { return }
         try completePartialBlocks(in: file)
-        let size = file.byteCount
-        try flush(file)
-        durableByteCount = size
-        var rest = try changedPages(of: file)[...]
-        guard !rest.isEmpty else { return }
-
-        if log == nil { log = try openLog(in: file) }
-        guard var writer = log else { return }
-        while !rest.isEmpty {
-            if pages == .written { try flush(file) }
-            // From here on the log may refer to all new blocks, whatever fails next.
-            committedEnd = space.end
-            let part = Array(rest.prefix(writer.pageCapacity))
-            rest = rest.dropFirst(part.count)
-            try append(part, to: &writer, in: file)
-            log = writer
-            pages = .unknown
-            for page in part {
-                try onFile { () throws(FileError) in
-                    try file.base.write(page.bytes.rawSpan, at: page.fileOffset)
-                }
-            }
-            pages = .written
+        var pages = map.loggedPages()
+        if log == nil, !pages.isEmpty {
+            pages += regions.damagedPositions.flatMap { regions.table.pages(at: $0) }
         }
+        try commit(pages, in: file)
         map.markUnchanged()
         allocatedByteCount = 0
-        giveBackFreedSpace(in: file)
-        committedEnd = space.end
     }
 
-    /// The pages to log, with their space in the file reserved: a table may lie in a hole.
-    private func changedPages(
-        of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) -> [LoggedPage] {
-        var pages = map.loggedPages()
-        if log == nil, !pages.isEmpty { pages += repairedRegionTables() }
+    /// Makes content durable, then changes pages through the log: as many at once as one entry
+    /// takes, 126 or more.
+    mutating func commit(
+        _ pages: [LoggedPage], in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        if let breakage { throw breakage }
+        // A page may lie in a hole of the file.
         try onFile { () throws(FileError) in
             for page in pages {
                 let end = page.fileOffset + UInt64(page.bytes.count)
                 try file.base.reserve(page.fileOffset..<end)
             }
         }
-        return pages
-    }
-
-    /// A damaged copy of the region table, as the pages that make it equal to the good one.
-    private func repairedRegionTables() -> [LoggedPage] {
-        regions.damagedPositions.flatMap { position in
-            var bytes = [UInt8](repeating: 0, count: RegionTable.byteCount)
-            bytes.withMutableRawSpan { regions.table.encode(into: &$0) }
-            return stride(from: 0, to: bytes.count, by: LogEntryHeader.sectorSize).map { start in
-                LoggedPage(
-                    fileOffset: position + UInt64(start),
-                    bytes: Array(bytes[start..<start + LogEntryHeader.sectorSize]))
+        let size = file.byteCount
+        try flush(file)
+        durableByteCount = size
+        guard !pages.isEmpty else { return }
+        if log == nil { log = try openLog(in: file) }
+        guard var writer = log else { return }
+        var rest = pages[...]
+        while !rest.isEmpty {
+            if self.pages == .written { try flush(file) }
+            // From here on the log may refer to all new blocks, whatever fails next.
+            committedEnd = space.end
+            let part = Array(rest.prefix(writer.pageCapacity))
+            rest = rest.dropFirst(part.count)
+            try append(part, to: &writer, in: file)
+            log = writer
+            self.pages = .unknown
+            for page in part {
+                try onFile { () throws(FileError) in
+                    try file.base.write(page.bytes.rawSpan, at: page.fileOffset)
+                }
             }
+            self.pages = .written
         }
+        giveBackFreedSpace(in: file)
+        committedEnd = space.end
     }
 
     /// Nothing durable refers to the space any more. Whether it can be given to the file system

@@ -71,11 +71,7 @@ extension MetadataItems {
         from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
         in region: RegionTableEntry
     ) throws(VHDXError) -> MetadataItems {
-        let bytes = try file.structure(
-            .metadataTable, at: region.fileOffset, count: MetadataTable.byteCount)
-        let table = try MetadataTable(
-            decoding: bytes.rawSpan, regionLength: region.length, of: file.name,
-            at: region.fileOffset)
+        let table = try table(from: file, in: region)
         try checkRequired(table, of: file.name)
 
         let reader = ItemReader(table: table, region: region)
@@ -97,6 +93,26 @@ extension MetadataItems {
         }
         try items.check(file.name, reader.position)
         return items
+    }
+
+    /// Where an item that the format demands stands in the file.
+    static func position(
+        of item: KnownMetadataItem,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        in region: RegionTableEntry
+    ) throws(VHDXError) -> UInt64 {
+        ItemReader(table: try table(from: file, in: region), region: region).position(of: item)
+    }
+
+    private static func table(
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        in region: RegionTableEntry
+    ) throws(VHDXError) -> MetadataTable {
+        let bytes = try file.structure(
+            .metadataTable, at: region.fileOffset, count: MetadataTable.byteCount)
+        return try MetadataTable(
+            decoding: bytes.rawSpan, regionLength: region.length, of: file.name,
+            at: region.fileOffset)
     }
 
     /// An unknown item that is required says: do not open.

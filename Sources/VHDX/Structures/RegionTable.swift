@@ -112,6 +112,13 @@ struct RegionTable: Equatable, Sendable {
 }
 
 extension RegionTable {
+    /// The pages of a copy of the table, through which the log changes it.
+    func pages(at position: UInt64) -> [LoggedPage] {
+        var bytes = [UInt8](repeating: 0, count: Self.byteCount)
+        bytes.withMutableRawSpan { encode(into: &$0) }
+        return LoggedPage.pages(of: bytes, at: position)
+    }
+
     /// The table that counts, and which copies have to be written again.
     struct Reading {
         var table: RegionTable
