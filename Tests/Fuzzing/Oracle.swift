@@ -46,6 +46,9 @@ struct Oracle {
         }
         reach.opened(reading.info)
         try checkUnchanged(file)
+        guard !RawImage(content).hasTwoHeaders else {
+            throw Violation("an image opens that has two headers of one number")
+        }
         try write(content, parents, reading, &operations)
     }
 

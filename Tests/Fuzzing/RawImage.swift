@@ -27,6 +27,8 @@ struct RawImage {
 
     /// The slot of the header that counts.
     let headerSlot: Int
+    /// Whether both headers are valid and differ, and nothing tells which one counts.
+    let hasTwoHeaders: Bool
     let logGUID: [UInt8]
     let log: Range<UInt64>
     /// Where the copy of the region table stands that counts.
@@ -48,6 +50,9 @@ struct RawImage {
                 && content.integer(UInt32.self, at: Self.headerPositions[slot]) == 0x6461_6568
                 && content.integer(UInt16.self, at: Self.headerPositions[slot] + 66) == 1
         }
+        let names = Self.headerPositions.map { content.bytes(at: $0 + 8, count: 72) }
+        let numbers = Self.headerPositions.map { content.integer(UInt64.self, at: $0 + 8) }
+        hasTwoHeaders = valid.count == 2 && numbers[0] == numbers[1] && names[0] != names[1]
         headerSlot =
             valid.max { first, second in
                 content.integer(UInt64.self, at: Self.headerPositions[first] + 8)

@@ -30,7 +30,7 @@ struct Reach {
 
     mutating func count(_ steps: [String]) {
         for step in steps {
-            let name = step.split(separator: " ").prefix { !$0.contains("..<") }
+            let name = step.split(separator: " ").prefix { !$0.contains(where: \.isNumber) }
             counts["wrote: \(name.joined(separator: " "))", default: 0] += 1
         }
     }

@@ -46,8 +46,12 @@ struct WriteScenario {
             for _ in 0..<generator.below(6) { try step(writer) }
         }
         try reading.compare(disk, with: writer, "after the writes")
-        let abandons = generator.once(in: 4)
-        if abandons {
+        let newSize = generator.once(in: 6) ? largerSize(isFixed: writer.isFixed) : nil
+        let abandons = newSize == nil && generator.once(in: 4)
+        if let newSize {
+            steps.append("grow to \(newSize)")
+            try writer.grow(to: newSize)
+        } else if abandons {
             steps.append("abandon")
             writer.abandon()
         } else {
@@ -56,12 +60,32 @@ struct WriteScenario {
         }
         let reader = try parents.reopen(file, "after \(steps)")
         guard !reader.info.logIsDirty else { throw Violation("dirty after \(steps)") }
-        if abandons {
+        if let newSize {
+            try checkGrown(reader, to: newSize)
+        } else if abandons {
             try checkAbandoned(reader)
         } else {
             try reading.compare(disk, with: reader, "after \(steps)")
         }
-        try checkFile(file.content)
+        try checkFile(file.content, isGrown: newSize != nil)
+    }
+
+    /// A size that the disk may grow to: within its last block, by some blocks, or so far that the
+    /// table has to move.
+    private mutating func largerSize(isFixed: Bool) -> UInt64? {
+        let geometry = reading.geometry
+        let sectors: UInt64 =
+            switch generator.below(3) {
+            case 0: UInt64(1 + generator.below(200))
+            case 1: UInt64(1 + generator.below(9)) * geometry.blockSize / 512
+            default: UInt64(generator.below(isFixed ? 1 << 15 : 1 << 28)) + 1
+            }
+        let size = geometry.virtualSize + sectors * geometry.logicalSectorSize
+        // As much as fits into a table of some mebibytes.
+        guard size <= 64 << 40, size / geometry.blockSize < 1 << 19 else { return nil }
+        allocations += size / geometry.blockSize - geometry.virtualSize / geometry.blockSize + 8
+        touched.insert(geometry.payloadBlockCount - 1)
+        return size
     }
 
     private mutating func step(_ writer: borrowing ImageWriter<FuzzFile>) throws {
@@ -157,9 +181,33 @@ struct WriteScenario {
         }
     }
 
+    /// The old disk reads as before, and what is new as zeros or as the parent.
+    private func checkGrown(
+        _ reader: borrowing ImageReader<FuzzFile>, to size: UInt64
+    ) throws {
+        let (old, new) = (reading.geometry, reader.geometry)
+        guard new.virtualSize == size, new.blockSize == old.blockSize,
+            new.hasParent == old.hasParent, new.logicalSectorSize == old.logicalSectorSize
+        else { throw Violation("after \(steps) the geometry is \(new)") }
+        if let page = try reading.disk(of: reader).differingPages(from: disk).first {
+            throw Violation("after \(steps) the disk differs at \(page * Content.pageSize)")
+        }
+        let windows = [
+            old.virtualSize..<min(size, old.virtualSize + (2 << 20)),
+            max(old.virtualSize, size - min(size, 65536))..<size,
+        ]
+        for window in windows {
+            let found = try Reading.disk([window], reader)
+            let expected = new.hasParent ? try parents.disk([window]) : Content()
+            if let page = found.differingPages(from: expected).first {
+                throw Violation("after \(steps) new space differs at \(page * Content.pageSize)")
+            }
+        }
+    }
+
     /// Outside headers, log, table and written blocks the file is as it was, and it has grown by no
     /// more than was written.
-    private func checkFile(_ content: Content) throws {
+    private func checkFile(_ content: Content, isGrown: Bool) throws {
         let image = layout.image
         let wasWritten = content.differingPages(from: opened).isEmpty == false
         let limit = max(
@@ -173,6 +221,11 @@ struct WriteScenario {
         writable += image.damagedTables.map { $0..<$0 + UInt64(RawImage.tableSize) }
         writable += touched.compactMap { layout.places[$0] }
         writable += touched.compactMap { layout.bitmaps[$0 / image.chunkRatio] }
+        if isGrown {
+            writable += RawImage.tablePositions.map { $0..<$0 + UInt64(RawImage.tableSize) }
+            let size = image.items.first { $0.identifier == GUID(ImageBuilder.virtualDiskSize) }
+            if let size { writable.append(size.range) }
+        }
         for page in content.differingPages(from: opened) {
             let range = page * Content.pageSize..<(page + 1) * Content.pageSize
             if writable.contains(where: { $0.overlaps(range) }) { continue }
@@ -182,7 +235,7 @@ struct WriteScenario {
         }
         let after = FileLayout(content)
         guard after.image.items.map(\.range) == image.items.map(\.range),
-            after.image.regions.map(\.range) == image.regions.map(\.range)
+            isGrown || after.image.regions.map(\.range) == image.regions.map(\.range)
         else { throw Violation("metadata or regions changed by \(steps)") }
     }
 }
