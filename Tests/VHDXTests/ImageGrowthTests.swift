@@ -53,7 +53,7 @@ struct ImageGrowthTests {
         }
     }
 
-    @Test("What was written before and not committed stays, in a table that moves and one that does not")
+    @Test("What was written before and not committed stays, whether the table moves or not")
     func uncommittedContent() throws {
         for size in [9 << 20, 256 << 30] as [UInt64] {
             var builder = ImageBuilder(virtualSize: 8 << 20)
