@@ -110,7 +110,8 @@ struct RawImage {
             let entry = position + 16 + index * 32
             let offset = content.integer(UInt64.self, at: entry + 16)
             let length = content.integer(UInt32.self, at: entry + 24)
-            return offset >= .mebibyte && offset.isMultiple(of: .mebibyte)
+            return offset >= .mebibyte && offset <= .max - UInt64(UInt32.max)
+                && offset.isMultiple(of: .mebibyte)
                 && length > 0 && UInt64(length).isMultiple(of: .mebibyte)
         }
     }
