@@ -38,15 +38,18 @@ struct ContentHistory {
     /// What is wrong with a disk, or nil.
     ///
     /// The image must open, for reading and for writing, and read as one that may be there.
-    func fault(in file: MemoryFile, afterCommits count: Int, original: GUID) -> String? {
+    func fault(
+        in file: MemoryFile, parent: ImageParent<MemoryFile>? = nil, afterCommits count: Int,
+        original: GUID
+    ) -> String? {
         do {
-            let reader = try ImageReader(file)
+            let reader = try ImageReader(file, parent: parent)
             if let fault = try fault(afterCommits: count, original, reader) { return fault }
             // A writer changes a clean image only when it writes.
             guard reader.info.logIsDirty else { return nil }
             let before = try cells.map { try reader.bytes(at: $0, count: 512) }
-            try ImageWriter(file).close()
-            let second = try ImageReader(file)
+            try ImageWriter(file, parent: parent).close()
+            let second = try ImageReader(file, parent: parent)
             guard try cells.map({ try second.bytes(at: $0, count: 512) }) == before else {
                 return "replay on disk and in memory differ"
             }
