@@ -1,10 +1,10 @@
 # The one entry for people: demo, test, bench, fuzz, lint, build. Each sets up what it needs.
 
 PACKAGES = libssl-dev liblz4-dev pkg-config qemu-utils e2fsprogs xz-utils rsync strace util-linux \
-	python3 openssl
+	python3 python3-venv python3-libvhdi openssl
 RELEASE = swift build -c release --static-swift-stdlib --product
 
-.PHONY: demo test bench bench-short fuzz lint build setup images clean
+.PHONY: demo test bench bench-short fuzz lint build setup packages oracles images clean
 
 # Makes a real disk and a stale replica of it, and brings the replica up to date.
 demo: build
@@ -31,7 +31,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 1
 FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain
 
-fuzz: setup
+fuzz: packages
 	$(RELEASE) fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		.build/release/fuzz $$target --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) \
@@ -42,15 +42,32 @@ lint:
 	swift format lint --strict -r Sources Tests Benchmarks Package.swift
 
 # The program, with the Swift libraries inside it: .build/release/vhdresync.
-build: setup
+build: packages
 	$(RELEASE) vhdresync
 
 # The project's own test images, made anew and checked.
-images: setup
+images: packages
 	TestImages/make-images
 
+# Installs what is missing for build and tests, and nothing if nothing is.
+setup: packages oracles
+
+# The readers by others that the tests ask. Debian's Python, which alone sees Debian's modules.
+ORACLES = .build/oracles
+REQUIREMENTS = Tests/InteropTests/requirements.txt
+
+oracles: packages
+	@if cmp -s $(REQUIREMENTS) $(ORACLES)/requirements.txt; then exit 0; fi; \
+	echo "setup: installing the packages of $(REQUIREMENTS) into $(ORACLES)"; \
+	rm -rf $(ORACLES) && mkdir -p .build \
+		&& /usr/bin/python3 -m venv --system-site-packages $(ORACLES) \
+		&& $(ORACLES)/bin/pip install -q --disable-pip-version-check --no-deps \
+			-r $(REQUIREMENTS) \
+		&& cp $(REQUIREMENTS) $(ORACLES)/requirements.txt \
+		|| { echo "setup: pip could not install the packages of $(REQUIREMENTS)" >&2; exit 1; }
+
 # Installs the Debian packages that are missing, and nothing if none is.
-setup:
+packages:
 	@command -v swift >/dev/null || { \
 		echo "setup: there is no swift in PATH; install Swift 6.2 or later first" >&2; exit 1; }
 	@missing=""; \

@@ -100,6 +100,7 @@ let package = Package(
             dependencies: [
                 "TestSupport", "Resync", "BlockIO", "VHDX", "Storage", "vhdresync",
             ],
+            exclude: ["read_disk.py", "requirements.txt"],
             swiftSettings: rules
         ),
         .testTarget(name: "RepositoryTests", dependencies: ["TestSupport"], swiftSettings: rules),

@@ -18,23 +18,20 @@ public struct ZeroDisk: BlockSource {
     }
 }
 
-/// A disk as it would read after it grew: what is new is zeros.
-public struct GrownDisk<Source: BlockSource & ~Copyable>: ~Copyable, BlockSource {
+/// A disk as it would read with another size: cut, or with zeros behind its end.
+public struct ResizedDisk<Source: BlockSource & ~Copyable>: ~Copyable, BlockSource {
     public let virtualSize: UInt64
     private let source: Source
 
-    /// - Precondition: the size is at least that of the disk.
     public init(_ source: consuming Source, virtualSize: UInt64) {
-        precondition(virtualSize >= source.virtualSize)
         self.virtualSize = virtualSize
         self.source = source
     }
 
     public func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
-        let old = 0..<source.virtualSize
-        let kept = range.clamped(to: old)
+        let kept = range.clamped(to: 0..<source.virtualSize)
         var extents = kept.isEmpty ? [] : try source.extents(in: kept)
-        let start = max(range.lowerBound, old.upperBound)
+        let start = max(range.lowerBound, source.virtualSize)
         if start < range.upperBound {
             extents.append(Extent(range: start..<range.upperBound, state: .zero))
         }
@@ -42,8 +39,8 @@ public struct GrownDisk<Source: BlockSource & ~Copyable>: ~Copyable, BlockSource
     }
 
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
-        let count = Int(
-            min(UInt64(buffer.byteCount), max(source.virtualSize, offset) - offset))
+        let size = source.virtualSize
+        let count = offset < size ? Int(min(UInt64(buffer.byteCount), size - offset)) : 0
         var new = buffer.part(count..<buffer.byteCount)
         new.clear()
         guard count > 0 else { return }

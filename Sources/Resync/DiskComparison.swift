@@ -31,23 +31,24 @@ public struct DiskComparison: Sendable {
         return try compare(source, withMapIn: file, monitor)
     }
 
-    /// Compares with another disk.
+    /// Compares with another disk. Where sizes may differ, it counts as if it had the primary's.
     func compare(
-        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
+        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor, sizesMayDiffer: Bool = false
     ) throws(ResyncError) -> DiskReport {
         let other = try PrimaryDisk(
             openingImageAt: replica, .replica, parents: options.parents)
         let size = source.reader.virtualSize
         let isSmaller = other.reader.virtualSize < size
-        guard other.reader.virtualSize == size || isSmaller && options.growsReplica else {
-            throw .differentSizes(primary: size, replica: other.reader.virtualSize)
-        }
+        guard
+            other.reader.virtualSize == size || isSmaller && options.growsReplica
+                || sizesMayDiffer
+        else { throw .differentSizes(primary: size, replica: other.reader.virtualSize) }
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .compare, monitor: monitor)
         monitor.begin(.comparing)
         let roots = try engine.run(
             primary: source.reader,
-            replica: ReadOnlyTarget(GrownDisk(other.intoReader(), virtualSize: size)))
+            replica: ReadOnlyTarget(ResizedDisk(other.intoReader(), virtualSize: size)))
         try source.checkUnchanged()
         return report(options.blockSize, roots?.primary, monitor)
     }

@@ -127,6 +127,12 @@ public struct LocalResync: Sendable {
     private func compareWithNothing(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> DiskReport {
+        if let parent = options.parentOfNewReplica {
+            var report = try DiskComparison(primary: primary, replica: parent, options: options)
+                .compare(source, monitor, sizesMayDiffer: true)
+            report.replica = replica
+            return report
+        }
         let size = source.reader.virtualSize
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .compare, monitor: monitor)

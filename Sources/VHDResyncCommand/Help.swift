@@ -7,6 +7,7 @@ enum Help {
                vhdresync map DISK -o MAP              write a disk's digests to a file
                vhdresync diff PRIMARY REPLICA|MAP     compare, and change nothing
                vhdresync info DISK                    say what an image is
+               vhdresync check DISK                   find all that is wrong with it
         Disks are VHDX files that nothing else uses, differencing ones with their
         parents; only blocks that differ are written. './info' is a file of that name.
 
@@ -17,6 +18,7 @@ enum Help {
               --create           make the replica if it does not exist
               --parent IMAGE     with --create: store what differs from IMAGE alone
               --parent-path DIR  where parents may be, besides beside their children
+              --chain            with 'check': look at the parents of DISK too
               --grow             make a replica that is smaller as large as the primary
               --force            write even if another image builds on REPLICA
               --verify           read the whole replica again afterwards

@@ -19,6 +19,50 @@ struct InfoObject: Encodable, Equatable {
         var headerSequenceNumber: UInt64
         var logIsDirty: Bool
         var blockStates: BlockStates
+        var parents: [Parent]
+        var geometry: GeometryObject
+        var log: Log
+        var regions: [Region]
+        var allocation: AllocationObject
+    }
+
+    /// One of the images that the image builds on: the error says why it cannot be used.
+    struct Parent: Encodable, Equatable {
+        var path: Nullable<String>
+        var dataWriteGUID: Nullable<String>
+        var error: Nullable<String>
+    }
+
+    struct GeometryObject: Encodable, Equatable {
+        var payloadBlocks: UInt64
+        /// Payload blocks in a chunk.
+        var chunkRatio: UInt64
+        var batEntries: UInt64
+    }
+
+    struct Log: Encodable, Equatable {
+        var offset: UInt64
+        var length: UInt64
+        var entriesToReplay: Int
+    }
+
+    struct Region: Encodable, Equatable {
+        var identifier: String
+        var name: Nullable<String>
+        var offset: UInt64
+        var length: UInt64
+        var isRequired: Bool
+    }
+
+    struct AllocationObject: Encodable, Equatable {
+        var payloadBytes: UInt64
+        var sectorBitmaps: UInt64
+        var usedBytes: UInt64
+        var unusedBytes: UInt64
+        var contiguousRuns: UInt64
+        /// Of each of 64 equal parts of the disk.
+        var percentOfParts: [Int]
+        var map: String
     }
 
     struct BlockStates: Encodable, Equatable {
@@ -34,7 +78,11 @@ struct InfoObject: Encodable, Equatable {
     var returnName = ReturnCode.completed.name
     var image: Image
 
-    init(_ info: ImageInfo) {
+    init(_ description: ImageDescription) {
+        let info = description.info
+        let geometry = description.geometry
+        let log = description.log
+        let allocation = description.allocation
         let states = info.blockStates
         image = Image(
             path: info.path, kind: info.kind.rawValue, virtualSize: info.virtualSize,
@@ -47,6 +95,43 @@ struct InfoObject: Encodable, Equatable {
             blockStates: BlockStates(
                 notPresent: states.notPresent, undefined: states.undefined, zero: states.zero,
                 unmapped: states.unmapped, fullyPresent: states.fullyPresent,
-                partiallyPresent: states.partiallyPresent))
+                partiallyPresent: states.partiallyPresent),
+            parents: description.parents.map(Parent.init),
+            geometry: GeometryObject(
+                payloadBlocks: geometry.payloadBlockCount, chunkRatio: geometry.chunkRatio,
+                batEntries: geometry.entryCount),
+            log: Log(
+                offset: log.fileOffset, length: log.length,
+                entriesToReplay: log.entryCountToReplay),
+            regions: description.regions.map(Region.init),
+            allocation: AllocationObject(
+                payloadBytes: allocation.payloadByteCount, sectorBitmaps: description.bitmapCount,
+                usedBytes: description.usedByteCount,
+                unusedBytes: description.unusedByteCount, contiguousRuns: allocation.runCount,
+                percentOfParts: allocation.parts.map(\.allocatedPercent),
+                map: InfoText.map(allocation)))
+    }
+}
+
+extension InfoObject.Parent {
+    init(_ parent: ImageDescription.Parent) {
+        switch parent {
+        case .found(let path, let dataWriteGUID):
+            self.init(
+                path: Nullable(path), dataWriteGUID: Nullable("\(dataWriteGUID)"),
+                error: Nullable(nil))
+        case .missing(let reason):
+            self.init(path: Nullable(nil), dataWriteGUID: Nullable(nil), error: Nullable(reason))
+        }
+    }
+}
+
+extension InfoObject.Region {
+    init(_ region: ImageDescription.Region) {
+        identifier = "\(region.identifier)"
+        name = Nullable(region.name)
+        offset = region.fileOffset
+        length = region.length
+        isRequired = region.isRequired
     }
 }

@@ -2,24 +2,80 @@ internal import VHDX
 
 /// An image in words, one property to a line.
 enum InfoText {
-    static func text(_ info: ImageInfo) -> String {
+    static func text(_ description: ImageDescription) -> String {
+        let info = description.info
+        let allocation = description.allocation
         let lines = [
             ("file", info.path.printable),
+            ("creator", info.creator.printable),
             ("kind", info.kind.rawValue),
             ("virtual size", size(info.virtualSize)),
             ("file size", size(info.fileSize)),
             ("payload block size", size(info.payloadBlockSize)),
+            ("geometry", geometry(description.geometry)),
             ("logical sector size", "\(info.logicalSectorSize) bytes"),
             ("physical sector size", "\(info.physicalSectorSize) bytes"),
-            ("creator", info.creator.printable),
             ("disk ID", "\(info.virtualDiskID)"),
             ("file write GUID", "\(info.fileWriteGUID)"),
             ("data write GUID", "\(info.dataWriteGUID)"),
             ("header sequence number", "\(info.headerSequenceNumber)"),
-            ("log", info.logIsDirty ? "to be replayed by the next writer" : "empty"),
-            ("payload blocks", blocks(info.blockStates)),
+            ("log", log(description.log)),
         ]
-        return AlignedLines.text(lines)
+        let lastLines = [
+            ("payload blocks", blocks(info.blockStates)),
+            ("sector bitmaps", "\(description.bitmapCount)"),
+            ("allocated", "\(size(allocation.payloadByteCount)) in payload blocks"),
+            ("used in the file", size(description.usedByteCount)),
+            ("unused in the file", size(description.unusedByteCount)),
+            ("contiguous runs", "\(allocation.runCount)"),
+            ("map", "[\(map(allocation))]"),
+        ]
+        return AlignedLines.text(
+            lines + description.parents.map(parent) + description.regions.map(region) + lastLines)
+    }
+
+    private static func parent(_ parent: ImageDescription.Parent) -> (String, String) {
+        switch parent {
+        case .found(let path, let dataWriteGUID):
+            ("parent", "\(path.printable), data write GUID \(dataWriteGUID)")
+        case .missing(let reason): ("parent", "missing: \(reason.printable)")
+        }
+    }
+
+    private static func geometry(_ geometry: Geometry) -> String {
+        "\(ByteText.blocks(geometry.payloadBlockCount)), \(geometry.chunkRatio) to a chunk, "
+            + "table of \(geometry.entryCount)"
+    }
+
+    private static func log(_ log: ImageDescription.Log) -> String {
+        guard log.length > 0 else { return "none" }
+        let place = "\(ByteText.size(log.length)) at byte \(log.fileOffset)"
+        switch log.entryCountToReplay {
+        case 0: return "\(place), empty"
+        case 1: return "\(place), 1 entry to be replayed by the next writer"
+        case let count: return "\(place), \(count) entries to be replayed by the next writer"
+        }
+    }
+
+    private static func region(_ region: ImageDescription.Region) -> (String, String) {
+        let what = region.name ?? "\(region.identifier)"
+        let place = "\(ByteText.size(region.length)) at byte \(region.fileOffset)"
+        return ("region", "\(what), \(place)\(region.isRequired ? ", required" : "")")
+    }
+
+    /// A character for each part of the disk, darker with the share that is allocated.
+    static func map(_ allocation: Allocation) -> String {
+        String(
+            allocation.parts.map { part -> Character in
+                switch part.allocatedPercent {
+                case 0: " "
+                case ...25: "."
+                case ...50: ":"
+                case ...75: "+"
+                case ..<100: "*"
+                default: "#"
+                }
+            })
     }
 
     private static func size(_ byteCount: UInt64) -> String {

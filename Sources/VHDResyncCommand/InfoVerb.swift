@@ -1,4 +1,5 @@
 internal import Replication
+internal import Resync
 internal import VHDX
 
 /// `vhdresync info DISK`.
@@ -7,11 +8,12 @@ enum InfoVerb {
         let job = ConcreteJob()
         job.start()
         do throws(VHDXError) {
-            let info = try ImageInfo(ofImageAt: invocation.paths[0])
+            let description = try ImageDescription(
+                ofImageAt: invocation.paths[0], parents: invocation.options.parents)
             job.complete()
             return invocation.wantsJSON
-                ? Output.json(InfoObject(info), .completed)
-                : Output.text(InfoText.text(info), .completed)
+                ? Output.json(InfoObject(description), .completed)
+                : Output.text(InfoText.text(description), .completed)
         } catch {
             let code = ReturnCode(error)
             job.fail(code, "\(error)")

@@ -12,6 +12,7 @@ enum Option: Int32, CaseIterable, Sendable {
     case create
     case parent
     case parentPath
+    case chain
     case grow
     case force
     case verify
@@ -33,6 +34,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .create: "create"
         case .parent: "parent"
         case .parentPath: "parent-path"
+        case .chain: "chain"
         case .grow: "grow"
         case .force: "force"
         case .verify: "verify"
@@ -50,7 +52,7 @@ enum Option: Int32, CaseIterable, Sendable {
     var takesArgument: Bool {
         switch self {
         case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath: true
-        case .dryRun, .quiet, .help, .version, .create, .grow, .force, .verify, .json: false
+        case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json: false
         }
     }
 
@@ -58,8 +60,9 @@ enum Option: Int32, CaseIterable, Sendable {
     func applies(to verb: Verb) -> Bool {
         switch self {
         case .help, .version, .json, .parentPath: true
-        case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info
+        case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info && verb != .check
         case .compare: verb == .resync || verb == .diff
+        case .chain: verb == .check
         case .dryRun, .create, .parent, .grow, .force, .verify: verb == .resync
         // For diff it is refused with a sentence of its own.
         case .output: verb == .map || verb == .diff

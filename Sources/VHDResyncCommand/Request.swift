@@ -19,6 +19,8 @@ struct Invocation {
     var options: ResyncOptions
     var timeout: Duration?
     var wantsJSON = false
+    /// Whether `check` follows the chain of parents.
+    var includesParents = false
     var progress = ProgressChoice.auto
     var isQuiet = false
 }
@@ -84,6 +86,7 @@ extension Invocation {
         case .force: options.breaksChildren = true
         case .verify: options.verifiesWholeReplica = true
         case .json: wantsJSON = true
+        case .chain: includesParents = true
         case .quiet: isQuiet = true
         case .blockSize: options.blockSize = try OptionValues.blockSize(argument)
         case .jobs: options.workerCount = try OptionValues.jobs(argument)
@@ -101,6 +104,9 @@ extension Invocation {
     private func checkCombination() throws(UsageError) {
         guard !(options.isDryRun && options.verifiesWholeReplica) else {
             throw .invalid("a dry run writes nothing, so '--verify' means nothing to it")
+        }
+        guard verb != .check || includesParents || options.parents.folders.isEmpty else {
+            throw .invalid("'check' looks for parents with '--chain' only")
         }
         guard options.parentOfNewReplica == nil || options.createsReplica else {
             throw .invalid("'--parent' is for a replica that is made: it needs '--create'")

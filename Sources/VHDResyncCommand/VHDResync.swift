@@ -31,6 +31,7 @@ public enum VHDResync {
             case .map: return MapVerb.run(invocation)
             case .diff: return DiffVerb.run(invocation)
             case .info: return InfoVerb.run(invocation)
+            case .check: return CheckVerb.run(invocation)
             }
         }
     }

@@ -10,6 +10,8 @@ enum Verb: Equatable, Sendable {
     case diff
     /// Describes an image.
     case info
+    /// Holds an image against every rule of the format.
+    case check
 
     /// The verb that a first operand names, or nil where it names a file.
     init?(word: String) {
@@ -17,12 +19,13 @@ enum Verb: Equatable, Sendable {
         case "map": self = .map
         case "diff": self = .diff
         case "info": self = .info
+        case "check": self = .check
         default: return nil
         }
     }
 
     /// The words that will be verbs, and so name no file now.
-    static let plannedWords: Set<String> = ["apply", "recover", "check", "agent", "service"]
+    static let plannedWords: Set<String> = ["apply", "recover", "agent", "service"]
 
     /// How the program is called for it.
     var usage: String {
@@ -31,6 +34,7 @@ enum Verb: Equatable, Sendable {
         case .map: "vhdresync map DISK -o MAP"
         case .diff: "vhdresync diff PRIMARY REPLICA|MAP"
         case .info: "vhdresync info DISK"
+        case .check: "vhdresync check DISK"
         }
     }
 
@@ -41,13 +45,14 @@ enum Verb: Equatable, Sendable {
         case .map: "'map'"
         case .diff: "'diff'"
         case .info: "'info'"
+        case .check: "'check'"
         }
     }
 
     var operandCount: Int {
         switch self {
         case .resync, .diff: 2
-        case .map, .info: 1
+        case .map, .info, .check: 1
         }
     }
 }

@@ -156,54 +156,63 @@ extension BlockAllocationTable {
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, into space: inout SpaceMap
     ) throws(VHDXError) -> ImageInfo.BlockStates {
         var scan = TableScan(table: self, space: space)
-        var next: UInt64 = 0
-        while let data = try dataEntries(from: next, of: file) {
-            try scan.skipZeros(next..<data.lowerBound, of: file)
-            let entries = data.clamped(to: data.lowerBound..<data.lowerBound + Self.entriesInAScan)
-            let bytes = try file.structure(
-                .blockAllocationTable, at: position(ofEntry: entries.lowerBound),
-                count: Int(entries.byteCount) * BATEntry.byteCount)
-            for (slot, index) in entries.enumerated() {
-                let raw = bytes.rawSpan.load(UInt64.self, at: slot * BATEntry.byteCount)
-                // Most entries of a sparse disk: not present, and nothing to check.
-                if raw == 0, !scan.needsBitmap { continue }
-                try scan.take(BATEntry(rawValue: raw), at: index, of: file)
-            }
-            next = entries.upperBound
+        try forEachEntry(0..<geometry.entryCount, of: file) { (index, entry) throws(VHDXError) in
+            try scan.advance(to: index, of: file.name)
+            try scan.take(entry, at: index, of: file)
         }
-        try scan.skipZeros(next..<geometry.entryCount, of: file)
+        try scan.advance(to: geometry.entryCount, of: file.name)
         space = scan.space
         return scan.states
     }
 
-    /// The next entries that may be other than zero: what lies in a hole of the file is not read.
+    /// Runs the body on the entries of a range in order, but for those that are 0: most entries of a
+    /// sparse disk are, and mean nothing. What lies in a hole of the file is not read.
+    func forEachEntry(
+        _ indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        _ body: (_ index: UInt64, _ entry: BATEntry) throws(VHDXError) -> Void
+    ) throws(VHDXError) {
+        var rest = indices
+        while let data = try dataEntries(in: rest, of: file) {
+            let entries = data.clamped(to: data.lowerBound..<data.lowerBound + Self.entriesInAScan)
+            let bytes = try file.structure(
+                .blockAllocationTable, at: position(ofEntry: entries.lowerBound),
+                count: Int(entries.byteCount) * BATEntry.byteCount)
+            for slot in 0..<entries.byteCount {
+                let raw = bytes.rawSpan.load(UInt64.self, at: Int(slot) * BATEntry.byteCount)
+                if raw != 0 { try body(entries.lowerBound + slot, BATEntry(rawValue: raw)) }
+            }
+            rest = entries.upperBound..<indices.upperBound
+        }
+    }
+
+    /// The next entries that may be other than zero.
     private func dataEntries(
-        from index: UInt64, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+        in indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> Range<UInt64>? {
-        guard index < geometry.entryCount else { return nil }
         let data = try onFile { () throws(FileError) in
             try file.nextData(
-                from: position(ofEntry: index), limit: position(ofEntry: geometry.entryCount))
+                from: position(ofEntry: indices.lowerBound),
+                limit: position(ofEntry: indices.upperBound))
         }
         guard let data else { return nil }
         let size = UInt64(BATEntry.byteCount)
-        return max(
-            (data.lowerBound - region.fileOffset) / size, index)..<(data.upperBound
-            - region.fileOffset).dividedRoundingUp(by: size)
+        let first = (data.lowerBound - region.fileOffset) / size
+        let end = (data.upperBound - region.fileOffset).dividedRoundingUp(by: size)
+        return (first..<end).clamped(to: indices)
     }
 
-    private func position(ofEntry index: UInt64) -> UInt64 {
+    func position(ofEntry index: UInt64) -> UInt64 {
         region.fileOffset + index * UInt64(BATEntry.byteCount)
     }
 }
 
 /// What is known of a table while it is walked in order.
-private struct TableScan {
+struct TableScan: Sendable {
     let table: BlockAllocationTable
-    var space: SpaceMap
-    var states: ImageInfo.BlockStates
-    /// Whether the current chunk has a partially present block.
-    var needsBitmap = false
+    private(set) var space: SpaceMap
+    private(set) var states: ImageInfo.BlockStates
+    /// The chunk that has a partially present block, and whose sector bitmap was not met yet.
+    private var chunkInNeed: UInt64?
 
     init(table: BlockAllocationTable, space: SpaceMap) {
         self.table = table
@@ -212,23 +221,27 @@ private struct TableScan {
         states.notPresent = table.geometry.payloadBlockCount
     }
 
-    /// Passes over entries that are zero.
-    mutating func skipZeros(
-        _ indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) {
-        guard needsBitmap, let first = indices.first else { return }
-        // The chunk that goes on here would have had its bitmap's entry among these.
-        let chunk = first / (table.geometry.chunkRatio + 1)
+    /// Says that the entries before this one that were not taken are 0.
+    ///
+    /// - Throws: that a sector bitmap is missing among them; what comes next can still be taken.
+    mutating func advance(to index: UInt64, of path: String) throws(VHDXError) {
+        guard let chunk = chunkInNeed else { return }
         let bitmapIndex = table.geometry.entryIndex(ofBitmapOfChunk: chunk)
-        guard indices.contains(bitmapIndex) else { return }
-        try take(BATEntry(rawValue: 0), at: bitmapIndex, of: file)
+        guard bitmapIndex < index else { return }
+        chunkInNeed = nil
+        throw table.missingBitmap(at: bitmapIndex, of: path)
     }
 
+    /// Checks an entry, takes its space, and counts its block.
+    ///
+    /// - Throws: what is wrong with it; the next one can still be taken.
     mutating func take(
         _ entry: BATEntry, at index: UInt64,
         of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
         let role = table.geometry.role(ofEntry: index)
+        let bitmapIsNeeded = chunkInNeed != nil
+        if case .sectorBitmap = role { chunkInNeed = nil }
         if let range = try table.check(entry, at: index, of: file), !space.occupy(range) {
             let structure: Structure =
                 if case .payloadBlock = role { .payloadBlock } else { .sectorBitmap }
@@ -237,11 +250,14 @@ private struct TableScan {
         switch role {
         case .unused: break
         case .sectorBitmap:
-            guard entry.isPresentBitmap || !needsBitmap else {
+            guard entry.isPresentBitmap || !bitmapIsNeeded else {
                 throw table.missingBitmap(at: index, of: file.name)
             }
-            needsBitmap = false
-        case .payloadBlock: count(entry.state)
+        case .payloadBlock(let block):
+            count(entry.state)
+            if entry.state == .partiallyPresent {
+                chunkInNeed = table.geometry.chunk(ofBlock: block)
+            }
         }
     }
 
@@ -253,9 +269,7 @@ private struct TableScan {
         case .zero: states.zero += 1
         case .unmapped: states.unmapped += 1
         case .fullyPresent: states.fullyPresent += 1
-        case .partiallyPresent:
-            states.partiallyPresent += 1
-            needsBitmap = true
+        case .partiallyPresent: states.partiallyPresent += 1
         case .notPresent: break
         }
     }

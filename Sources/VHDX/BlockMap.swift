@@ -14,6 +14,24 @@ struct PlacedRange: Equatable {
     var placement: Placement
 }
 
+extension [PlacedRange] {
+    /// Adds the next range, as a part of the last one where it goes on in the same place.
+    fileprivate mutating func add(_ next: PlacedRange) {
+        guard let last, last.isContinued(by: next) else { return append(next) }
+        self[count - 1].range = last.range.lowerBound..<next.range.upperBound
+    }
+}
+
+extension PlacedRange {
+    fileprivate func isContinued(by next: PlacedRange) -> Bool {
+        switch (placement, next.placement) {
+        case (.zeros, .zeros), (.parent, .parent): true
+        case (.file(let start), .file(let other)): start + range.byteCount == other
+        default: false
+        }
+    }
+}
+
 /// Where each piece of the disk stands: the block allocation table and the sector bitmaps, with
 /// their changes. Not thread-safe.
 struct BlockMap: Sendable {
@@ -33,13 +51,13 @@ struct BlockMap: Sendable {
             switch entry.state {
             case .fullyPresent:
                 let start = entry.fileOffset + part.lowerBound % geometry.blockSize
-                places.append(PlacedRange(range: part, placement: .file(start)))
+                places.add(PlacedRange(range: part, placement: .file(start)))
             case .partiallyPresent:
                 try appendSectors(of: part, in: block, entry, to: &places, from: file)
             case .notPresent where geometry.hasParent:
-                places.append(PlacedRange(range: part, placement: .parent))
+                places.add(PlacedRange(range: part, placement: .parent))
             case .notPresent, .zero, .undefined, .unmapped, nil:
-                places.append(PlacedRange(range: part, placement: .zeros))
+                places.add(PlacedRange(range: part, placement: .zeros))
             }
         }
         return places
@@ -60,7 +78,7 @@ struct BlockMap: Sendable {
             let upper = start + (run.sectors.upperBound - sectors.lowerBound) * sectorSize
             let range = (lower..<upper).clamped(to: part)
             let place = entry.fileOffset + range.lowerBound % geometry.blockSize
-            places.append(
+            places.add(
                 PlacedRange(range: range, placement: run.isPresent ? .file(place) : .parent))
         }
     }

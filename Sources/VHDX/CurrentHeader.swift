@@ -20,24 +20,41 @@ extension CurrentHeader {
     static func read(
         from file: borrowing some RandomAccessFile & ~Copyable
     ) throws(VHDXError) -> CurrentHeader {
-        var valid: [CurrentHeader] = []
-        var firstError: VHDXError?
-        for (slot, position) in positions.enumerated() {
-            do throws(VHDXError) {
-                let header = try copy(at: position, from: file)
-                valid.append(CurrentHeader(header: header, slot: slot))
-            } catch {
-                if case .file(let error) = error { throw .file(error) }
-                firstError = firstError ?? error
+        try current(among: copies(in: file), of: file.name)
+    }
+
+    /// Both copies, each by itself.
+    ///
+    /// - Throws: an error of the file; what is wrong with a copy is in its examination.
+    static func copies(
+        in file: borrowing some RandomAccessFile & ~Copyable
+    ) throws(VHDXError) -> [Examination<ImageHeader>] {
+        var copies: [Examination<ImageHeader>] = []
+        for position in positions {
+            var errors: [VHDXError] = []
+            let header = try errors.collect { () throws(VHDXError) in
+                try copy(at: position, from: file)
             }
+            copies.append(Examination(value: header, errors: errors))
+        }
+        return copies
+    }
+
+    /// Which of the copies counts.
+    static func current(
+        among copies: [Examination<ImageHeader>], of path: String
+    ) throws(VHDXError) -> CurrentHeader {
+        let valid = copies.enumerated().compactMap { slot, copy in
+            copy.value.map { CurrentHeader(header: $0, slot: slot) }
         }
         guard let first = valid.first else {
-            throw .noValidCopy(.header, firstError ?? .missing(.header, path: file.name))
+            let firstError = copies.first?.errors.first
+            throw .noValidCopy(.header, firstError ?? .missing(.header, path: path))
         }
         guard let second = valid.dropFirst().first else { return first }
         if first.header.sequenceNumber == second.header.sequenceNumber {
             guard first.header == second.header else {
-                throw .ambiguous(.header, path: file.name, at: first.position)
+                throw .ambiguous(.header, path: path, at: first.position)
             }
         }
         return first.header.sequenceNumber >= second.header.sequenceNumber ? first : second
@@ -50,10 +67,9 @@ extension CurrentHeader {
         do throws(FileError) {
             bytes = try file.bytes(at: position, count: ImageHeader.byteCount)
         } catch {
-            if case .unexpectedEnd(_, let end) = error {
-                throw .truncated(.header, path: file.name, at: position, fileSize: end)
-            }
-            throw .file(error)
+            guard case .unexpectedEnd = error else { throw .file(error) }
+            let fileSize = try onFile { () throws(FileError) in try file.byteCount() }
+            throw .truncated(.header, path: file.name, at: position, fileSize: fileSize)
         }
         return try ImageHeader(decoding: bytes.rawSpan, of: file.name, at: position)
     }

@@ -31,18 +31,31 @@ struct ImageChain {
     }
 
     /// Finds the parent that a locator names, and opens it with all that it builds on.
-    ///
-    /// A file that is not the parent, found under one of its names, does not end the search.
     mutating func parent(
         of path: String, _ locator: ParentLocator
     ) throws(VHDXError) -> ImageParent<DiskFile> {
+        let file = try parentFile(of: path, locator)
+        let name = file.name
+        return ImageParent(
+            try ImageReader(file) { (locator) throws(VHDXError) in
+                try parent(of: name, locator)
+            })
+    }
+
+    /// Finds the file of the parent that a locator names, and locks it.
+    ///
+    /// A file that is not the parent, found under one of its names, does not end the search.
+    mutating func parentFile(
+        of path: String, _ locator: ParentLocator
+    ) throws(VHDXError) -> DiskFile {
         if allowed.isEmpty { allowed = try folders(from: path) }
         var firstError: VHDXError?
         let places = try places(of: path, locator)
         for place in places {
             do throws(VHDXError) {
                 guard let file = try open(place, of: path) else { continue }
-                return ImageParent(try reader(file, of: path, locator))
+                try take(file, of: path, locator)
+                return file
             } catch {
                 switch error {
                 case .parentMismatch(path, _, _, _), .parentOutsideFolders(path, _):
@@ -54,9 +67,10 @@ struct ImageChain {
         throw firstError ?? .parentNotFound(path: path, names: places.map(\.description))
     }
 
-    private mutating func reader(
-        _ file: consuming DiskFile, of path: String, _ locator: ParentLocator
-    ) throws(VHDXError) -> ImageReader<DiskFile> {
+    /// Checks that a file is the parent, locks it, and makes it part of the chain.
+    private mutating func take(
+        _ file: borrowing DiskFile, of path: String, _ locator: ParentLocator
+    ) throws(VHDXError) {
         let fingerprint = file.openingFingerprint
         guard !opened.contains(where: { $0.isSameFile(as: fingerprint) }) else {
             throw .parentLoop(path: path, parent: file.name)
@@ -72,10 +86,6 @@ struct ImageChain {
         }
         opened.append(fingerprint)
         try onFile { () throws(FileError) in try file.lock(for: .reading) }
-        let name = file.name
-        return try ImageReader(file) { (locator) throws(VHDXError) in
-            try parent(of: name, locator)
-        }
     }
 
     // MARK: Places

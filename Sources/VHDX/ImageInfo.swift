@@ -41,4 +41,22 @@ extension ImageInfo {
     public init(ofImageAt path: String) throws(VHDXError) {
         self = try ImageReader(openingImageAt: path).info
     }
+
+    init(_ layout: ImageLayout, of path: String, fileSize: UInt64, logIsDirty: Bool) {
+        let header = layout.header.header
+        self.path = path
+        creator = layout.creator
+        kind = layout.items.kind
+        virtualSize = layout.geometry.virtualSize
+        self.fileSize = fileSize
+        payloadBlockSize = layout.geometry.blockSize
+        logicalSectorSize = layout.geometry.logicalSectorSize
+        physicalSectorSize = layout.geometry.physicalSectorSize
+        virtualDiskID = layout.items.virtualDiskID
+        fileWriteGUID = header.fileWriteGUID
+        dataWriteGUID = header.dataWriteGUID
+        headerSequenceNumber = header.sequenceNumber
+        self.logIsDirty = logIsDirty
+        blockStates = layout.blockStates
+    }
 }

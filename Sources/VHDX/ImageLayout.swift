@@ -22,7 +22,7 @@ struct ImageLayout: Sendable {
         return header
     }
 
-    private static func readIdentifier(
+    static func readIdentifier(
         from file: borrowing some RandomAccessFile & ~Copyable
     ) throws(VHDXError) -> FileIdentifier {
         let bytes: [UInt8]
@@ -43,44 +43,68 @@ struct ImageLayout: Sendable {
         creator = try Self.readIdentifier(from: file.base).creator
         self.header = header
         regions = try RegionTable.read(from: file)
-        space = try Self.space(of: regions.table, log: header.header.logRange, in: file)
+        space = try Self.space(
+            of: regions.table, log: header.header.logRange, in: file.name
+        ).valid()
 
         items = try Self.readItems(from: file, regions.table)
-        guard let region = regions.table.entry(RegionTableEntry.blockAllocationTable) else {
-            throw .missing(.blockAllocationTable, path: file.name)
-        }
+        let region = try Self.tableRegion(in: regions.table, of: file.name)
         geometry = Geometry(items)
+        try Self.checkLength(of: region, for: geometry, of: file.name)
+        table = BlockAllocationTable(geometry: geometry, region: region)
+        blockStates = try table.scan(file, into: &space)
+    }
+
+    static func metadataRegion(
+        in table: RegionTable, of path: String
+    ) throws(VHDXError) -> RegionTableEntry {
+        guard let region = table.entry(RegionTableEntry.metadata) else {
+            throw .missing(.metadataTable, path: path)
+        }
+        return region
+    }
+
+    static func tableRegion(
+        in table: RegionTable, of path: String
+    ) throws(VHDXError) -> RegionTableEntry {
+        guard let region = table.entry(RegionTableEntry.blockAllocationTable) else {
+            throw .missing(.blockAllocationTable, path: path)
+        }
+        return region
+    }
+
+    /// Checks that the region of the block allocation table has room for every entry.
+    static func checkLength(
+        of region: RegionTableEntry, for geometry: Geometry, of path: String
+    ) throws(VHDXError) {
         guard geometry.entryCount * UInt64(BATEntry.byteCount) <= UInt64(region.length) else {
             throw .invalidField(
                 .blockAllocationTable, field: "region length", value: UInt64(region.length),
-                path: file.name, at: region.fileOffset)
+                path: path, at: region.fileOffset)
         }
-        table = BlockAllocationTable(geometry: geometry, region: region)
-        blockStates = try table.scan(file, into: &space)
     }
 
     static func readItems(
         from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, _ regions: RegionTable
     ) throws(VHDXError) -> MetadataItems {
-        guard let region = regions.entry(RegionTableEntry.metadata) else {
-            throw .missing(.metadataTable, path: file.name)
-        }
+        let region = try metadataRegion(in: regions, of: file.name)
         return try MetadataItems.read(from: file, in: region)
     }
 
     /// What the headers, the log and the regions occupy, which must not overlap.
-    private static func space(
-        of regions: RegionTable, log: Range<UInt64>,
-        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) -> SpaceMap {
+    /// The log may be unknown.
+    static func space(
+        of regions: RegionTable, log: Range<UInt64>?, in path: String
+    ) -> Examination<SpaceMap> {
         var space = SpaceMap()
+        var errors: [VHDXError] = []
         _ = space.occupy(0..<UInt64.mebibyte)
-        guard space.occupy(log) else {
-            throw .overlap(.log, path: file.name, at: log.lowerBound)
+        if let log, !space.occupy(log) {
+            errors.append(.overlap(.log, path: path, at: log.lowerBound))
         }
         for entry in regions.entries where !space.occupy(entry.range) {
-            throw .overlap(.regionTable, path: file.name, at: entry.fileOffset)
+            errors.append(.overlap(.regionTable, path: path, at: entry.fileOffset))
         }
-        return space
+        return Examination(value: space, errors: errors)
     }
 }

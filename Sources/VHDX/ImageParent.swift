@@ -22,12 +22,8 @@ public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
                 path: path, parent: parentPath, expected: locator.linkage,
                 found: parent.reader.dataWriteGUID)
         }
-        let (own, its) = (layout.geometry, parent.reader.geometry)
-        guard own.logicalSectorSize == its.logicalSectorSize else {
-            throw .parentSectorSize(
-                path: path, parent: parentPath, expected: own.logicalSectorSize,
-                found: its.logicalSectorSize)
-        }
+        try layout.geometry.checkParent(
+            parent.reader.geometry, of: path, parentPath: parentPath)
         return parent
     }
 
@@ -50,5 +46,18 @@ public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
         let beyond = max(range.lowerBound, size)..<max(range.upperBound, size)
         if !beyond.isEmpty { ranges.append(ContentRange(range: beyond, isZero: true)) }
         return ranges
+    }
+}
+
+extension Geometry {
+    /// Checks that an image with this geometry can build on one with that.
+    func checkParent(
+        _ parent: Geometry, of path: String, parentPath: String
+    ) throws(VHDXError) {
+        guard logicalSectorSize == parent.logicalSectorSize else {
+            throw .parentSectorSize(
+                path: path, parent: parentPath, expected: logicalSectorSize,
+                found: parent.logicalSectorSize)
+        }
     }
 }

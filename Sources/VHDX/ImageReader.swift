@@ -91,16 +91,8 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
 extension ImageReader where File: ~Copyable {
     /// A description of the image.
     public var info: ImageInfo {
-        let header = layout.header.header
-        return ImageInfo(
-            path: file.name, creator: layout.creator,
-            kind: layout.items.kind,
-            virtualSize: geometry.virtualSize, fileSize: file.byteCount,
-            payloadBlockSize: geometry.blockSize, logicalSectorSize: geometry.logicalSectorSize,
-            physicalSectorSize: geometry.physicalSectorSize, virtualDiskID: virtualDiskID,
-            fileWriteGUID: header.fileWriteGUID, dataWriteGUID: header.dataWriteGUID,
-            headerSequenceNumber: header.sequenceNumber, logIsDirty: logIsDirty,
-            blockStates: layout.blockStates)
+        ImageInfo(
+            layout, of: file.name, fileSize: file.byteCount, logIsDirty: logIsDirty)
     }
 }
 

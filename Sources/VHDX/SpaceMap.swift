@@ -69,6 +69,18 @@ struct SpaceMap: Equatable, Sendable {
         return range.lowerBound
     }
 
+    /// Bytes that are free before ``end``.
+    var freeByteCount: UInt64 {
+        end - words.reduce(0) { $0 + UInt64($1.nonzeroBitCount) } << 20
+    }
+
+    /// Where the first of them is.
+    var firstFree: UInt64? {
+        guard let index = words.firstIndex(where: { $0 != .max }) else { return nil }
+        let place = (UInt64(index) * 64 + UInt64((~words[index]).trailingZeroBitCount)) << 20
+        return place < end ? place : nil
+    }
+
     private func isOccupied(_ unit: UInt64) -> Bool {
         let index = unit / 64
         return index < words.count && words[Int(index)] & 1 << (unit % 64) != 0

@@ -2,6 +2,8 @@ public import Storage
 
 /// A structure of the format, as errors name it.
 public enum Structure: String, Equatable, Sendable {
+    /// The file as a whole.
+    case file
     case fileIdentifier = "file identifier"
     case header
     case log

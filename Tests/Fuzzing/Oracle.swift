@@ -42,6 +42,7 @@ struct Oracle {
                     throw Violation("a valid log was refused")
                 }
             }
+            try compareCheck(of: content, refusedAs: error)
             return try checkRefusal(of: content, parents, as: error)
         }
         reach.opened(reading.info)
@@ -49,7 +50,32 @@ struct Oracle {
         guard !RawImage(content).hasTwoHeaders else {
             throw Violation("an image opens that has two headers of one number")
         }
+        try compareCheck(of: content, refusedAs: nil)
         try write(content, parents, reading, &operations)
+    }
+
+    /// A check finds an error if and only if nothing opens the image by itself.
+    private func compareCheck(of content: Content, refusedAs error: VHDXError?) throws {
+        let file = FuzzFile(content)
+        let check: ImageCheck
+        do {
+            check = try ImageCheck(file)
+        } catch {
+            throw Violation("the check ended with: \(error)")
+        }
+        try checkUnchanged(file)
+        let isRefused =
+            switch error {
+            case nil, .parentMismatch, .parentSectorSize,
+                .unsupported("a differencing image, which needs its parent", _):
+                false
+            default: true
+            }
+        guard (check.worst == .error) == isRefused else {
+            let errors = check.findings.filter { $0.severity == .error }.map(\.message)
+            let refusal = error.map { "\($0)" } ?? "nothing"
+            throw Violation("the check finds \(errors), the reader refuses: \(refusal)")
+        }
     }
 
     private func checkUnchanged(_ file: FuzzFile) throws {

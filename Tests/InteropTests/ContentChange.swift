@@ -17,22 +17,25 @@ enum ContentChange {
 }
 
 /// Makes changes at random: near each other and far apart, at offsets that are multiples of
-/// nothing, up to the last byte of the disk, in space with data and in space without.
+/// nothing or of the sectors that a differencing image needs, up to the last byte of the disk, in
+/// space with data and in space without.
 struct ContentChangeGenerator {
     private var random: SeededGenerator
     private let virtualSize: UInt64
     /// Where half of the changes go.
     private let data: [Range<UInt64>]
     private let longestZeros: UInt64
+    private let alignment: UInt64
 
     init(
         seed: UInt64, virtualSize: UInt64, data: [Range<UInt64>] = [],
-        longestZeros: UInt64 = 5 << 20
+        longestZeros: UInt64 = 5 << 20, alignment: UInt64 = 1
     ) {
         random = SeededGenerator(seed: seed)
         self.virtualSize = virtualSize
         self.data = data
         self.longestZeros = longestZeros
+        self.alignment = alignment
     }
 
     /// The next changes.
@@ -41,14 +44,18 @@ struct ContentChangeGenerator {
     }
 
     private mutating func change() -> ContentChange {
-        let start = place()
+        let start = place().roundedDown(toMultipleOf: alignment)
         if random.next() % 3 == 0 {
-            let count = random.next() % longestZeros + 1
+            let count = aligned(random.next() % longestZeros + 1)
             return .zeros(start..<min(start + count, virtualSize))
         }
         let longest = UInt64(1) << (random.next() % 18)
-        let count = min(random.next() % longest + 1, virtualSize - start)
+        let count = min(aligned(random.next() % longest + 1), virtualSize - start)
         return .bytes(random.bytes(count: Int(count)), at: start)
+    }
+
+    private func aligned(_ count: UInt64) -> UInt64 {
+        (count + alignment - 1).roundedDown(toMultipleOf: alignment)
     }
 
     private mutating func place() -> UInt64 {

@@ -36,6 +36,28 @@ enum DiskContent {
         return "\(context.finalize())"
     }
 
+    /// SHA-256 over each of some ranges of a raw file, in lower-case hexadecimal.
+    static func sha256(
+        ofRawFileAt path: String, in ranges: [Range<UInt64>]
+    ) throws -> [String] {
+        let file = try DiskFile(opening: path, for: .reading)
+        var buffer = [UInt8](repeating: 0, count: Int(pieceByteCount))
+        return try ranges.map { range in
+            var context = try SHA256Context()
+            var position = range.lowerBound
+            while position < range.upperBound {
+                let count = Int(min(pieceByteCount, range.upperBound - position))
+                try buffer.withMutableRawSpan { span in
+                    var part = span.part(0..<count)
+                    try file.read(into: &part, at: position)
+                }
+                context.update(buffer.rawSpan.extracting(0..<count))
+                position += UInt64(count)
+            }
+            return "\(context.finalize())"
+        }
+    }
+
     /// The ranges of a disk that may hold something, by the word of the format.
     static func dataRanges(ofImageAt path: String) throws -> [Range<UInt64>] {
         let reader = try ImageReader(openingImageAt: path)

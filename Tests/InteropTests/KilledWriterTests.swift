@@ -50,7 +50,7 @@ struct KilledWriterTests {
             let isKilled = !write(first, second, to: FailingFile(file, plan: plan))
             let folder = try TemporaryFolder()
             let image = folder.file("image.vhdx")
-            try Self.save(file, to: image)
+            try file.save(to: image)
             if try ImageInfo(ofImageAt: image).logIsDirty { dirtyCount += 1 }
             try expectAgreement(on: image, "killed at call \(index)")
             guard isKilled else { break }
@@ -108,19 +108,6 @@ struct KilledWriterTests {
         var specification = ImageSpecification(virtualSize: virtualSize)
         specification.blockSize = 1 << 20
         return specification
-    }
-
-    private static func save(_ file: MemoryFile, to path: String) throws {
-        let saved = try DiskFile(creating: path)
-        let content = file.content
-        try saved.setByteCount(content.byteCount)
-        var position: UInt64 = 0
-        while let range = content.nextData(from: position, limit: content.byteCount) {
-            var bytes = [UInt8](repeating: 0, count: Int(range.byteCount))
-            bytes.withMutableRawSpan { span in _ = content.read(into: &span, at: range.lowerBound) }
-            try saved.write(bytes.rawSpan, at: range.lowerBound)
-            position = range.upperBound
-        }
     }
 
     private static func copy(_ source: String, to copy: String) throws {

@@ -49,8 +49,14 @@ struct ReplicaOfImage {
 
     /// Every way there is for this image.
     func tryEveryWay() throws {
+        let parents = image.parentPaths(besideImageAt: primary)
+        let before = try parents.map { try FileState(ofFileAt: $0) }
         try aCopyWithChangedBlocks()
-        guard root != nil else { return }
+        if root != nil { try everyOtherWay() }
+        #expect(try parents.map { try FileState(ofFileAt: $0) } == before, "\(image): parents")
+    }
+
+    private func everyOtherWay() throws {
         try aNewImage()
         try anImageOfAnotherBlockSize()
         if image.readableByQEMU {
@@ -100,7 +106,8 @@ struct ReplicaOfImage {
 
         let made = try ImageInfo(ofImageAt: replica)
         let original = try ImageInfo(ofImageAt: primary)
-        #expect(made.kind == original.kind, "\(trial.label)")
+        let kind = image.differencing ? .dynamic : original.kind
+        #expect(made.kind == kind, "\(trial.label)")
         #expect(made.virtualSize == original.virtualSize, "\(trial.label)")
         #expect(made.payloadBlockSize == original.payloadBlockSize, "\(trial.label)")
         #expect(made.logicalSectorSize == original.logicalSectorSize, "\(trial.label)")
@@ -168,12 +175,25 @@ struct ReplicaOfImage {
             #expect(found == digest, "\(trial.label)")
         }
         try expectDataRanges(trial)
+        if !isLarge || image.dataRanges != nil { try expectContentByOthers(trial) }
         guard image.readableByQEMU else { return }
         try QEMU.img(["check", "-q", "-f", "vhdx", trial.replica]).requireSuccess()
         if image.virtualSize <= Self.largestWholeDisk {
             #expect(try QEMU.compare(primaryForQEMU, trial.replica), "\(trial.label)")
         } else {
             try expectDataRangesByQEMU(trial, changes)
+        }
+    }
+
+    private func expectContentByOthers(_ trial: ResyncTrial) throws {
+        let ranges = (image.dataRanges ?? []).map { $0.offset..<$0.offset + $0.count }
+        let digests = image.dataRanges?.map(\.sha256) ?? [image.contentSHA256].compactMap { $0 }
+        let isChild = try ImageInfo(ofImageAt: trial.replica).kind == .differencing
+        let parents = isChild ? image.parentPaths(besideImageAt: primary) : []
+        for reader in OtherReader.allCases {
+            let reading = try reader.read(trial.replica, parents: parents, ranges: ranges)
+            #expect(reading.size == image.virtualSize, "\(trial.label), \(reader)")
+            #expect(reading.digests == digests, "\(trial.label), \(reader)")
         }
     }
 
@@ -206,7 +226,8 @@ struct ReplicaOfImage {
 
     private func changes(seed: UInt64, count: Int) -> [ContentChange] {
         var generator = ContentChangeGenerator(
-            seed: seed, virtualSize: image.virtualSize, data: data)
+            seed: seed, virtualSize: image.virtualSize, data: data,
+            alignment: image.differencing ? UInt64(image.logicalSectorSize) : 1)
         return generator.changes(count: count)
     }
 

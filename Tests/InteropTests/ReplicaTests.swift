@@ -6,7 +6,7 @@ internal import Testing
 struct ReplicaTests {
     @Test(
         "Every replica of a committed image becomes identical",
-        arguments: TestImage.committed.filter { !$0.differencing })
+        arguments: TestImage.committed)
     func committedImage(_ image: TestImage) throws {
         let folder = try TemporaryFolder()
         let path = try image.unpack(in: folder)
@@ -16,7 +16,7 @@ struct ReplicaTests {
     @Test("Every replica of a real image that is here becomes identical")
     func realImages() throws {
         try RealImages.forEach(
-            for: "resynchronized in every way", where: { !$0.differencing },
+            for: "resynchronized in every way",
             { image, path in
                 let folder = try TemporaryFolder()
                 try ReplicaOfImage(image, unpackedAt: path, in: folder).tryEveryWay()

@@ -39,7 +39,7 @@ struct ReplicaPowerCutTests {
     private func checkEachCut(_ scenario: FaultScenario, seed: UInt64, limit: Int) throws {
         let file = try record(scenario)
         var stateCount = 0
-        file.forEachCrashState(seed: seed, limit: limit) { state in
+        file.forEachCrashState(of: "resynchronization", seed: seed, limit: limit) { state in
             stateCount += 1
             let faults = faults(scenario, after: state, runsAgain: stateCount % 3 == 0)
             #expect(faults == [], "\(state.description)")

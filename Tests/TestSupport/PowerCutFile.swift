@@ -149,10 +149,20 @@ extension PowerCutFile {
     ///
     /// In the range `garbling`, a sector of a torn write may also hold garbage, as a device leaves
     /// it that loses power while it writes.
+    ///
+    /// Where a name is given, a line on standard output says how much was looked at.
     package func forEachCrashState(
-        seed: UInt64, limit: Int = 64, garbling: Range<UInt64> = 0..<0,
-        _ body: (CrashState) throws -> Void
+        of subject: String? = nil, seed: UInt64, limit: Int = 64,
+        garbling: Range<UInt64> = 0..<0, _ body: (CrashState) throws -> Void
     ) rethrows {
+        var imageCount = 0
+        defer {
+            if let subject {
+                print(
+                    "power cuts: \(subject): \(changeCount) changes between \(flushCount) flushes, "
+                        + "\(imageCount) images")
+            }
+        }
         let steps = state.withLock { $0.steps }
         var durable = initial
         var marks: [String] = []
@@ -171,6 +181,7 @@ extension PowerCutFile {
                 for (step, fate) in zip(changes, outcome) {
                     content.apply(step, fate, garbling)
                 }
+                imageCount += 1
                 try body(
                     CrashState(
                         file: MemoryFile(name: name, content: content), marks: marks,

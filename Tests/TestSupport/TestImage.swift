@@ -105,6 +105,14 @@ extension TestImage {
         return unpacked
     }
 
+    /// The parent of an unpacked copy, its parent, and so on, which lie beside it.
+    public func parentPaths(besideImageAt path: String) -> [String] {
+        guard let parent else { return [] }
+        let parentPath = path.dropLast(file.count) + parent
+        return [String(parentPath)]
+            + Self.named(parent).parentPaths(besideImageAt: String(parentPath))
+    }
+
     /// Unpacks the committed image with this file name, and its parents beside it.
     public static func unpack(_ file: String, in folder: TemporaryFolder) throws -> String {
         try named(file).unpack(in: folder)

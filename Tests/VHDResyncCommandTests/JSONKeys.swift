@@ -22,7 +22,22 @@ enum JSONKeys {
     static let image: Set<String> = [
         "path", "kind", "virtualSize", "fileSize", "payloadBlockSize", "logicalSectorSize",
         "physicalSectorSize", "creator", "virtualDiskID", "fileWriteGUID", "dataWriteGUID",
-        "headerSequenceNumber", "logIsDirty", "blockStates",
+        "headerSequenceNumber", "logIsDirty", "blockStates", "geometry", "log", "regions",
+        "allocation", "parents",
+    ]
+    static let parent: Set<String> = ["path", "dataWriteGUID", "error"]
+    static let geometry: Set<String> = ["payloadBlocks", "chunkRatio", "batEntries"]
+    static let log: Set<String> = ["offset", "length", "entriesToReplay"]
+    static let region: Set<String> = ["identifier", "name", "offset", "length", "isRequired"]
+    static let allocation: Set<String> = [
+        "payloadBytes", "sectorBitmaps", "usedBytes", "unusedBytes", "contiguousRuns",
+        "percentOfParts", "map",
+    ]
+    static let checkResult: Set<String> = ["returnValue", "returnName", "check", "parents"]
+    static let check: Set<String> = ["path", "worst", "counts", "unchecked", "findings"]
+    static let counts: Set<String> = ["error", "warning", "notice"]
+    static let finding: Set<String> = [
+        "severity", "rule", "section", "structure", "offset", "value", "message", "more",
     ]
     static let blockStates: Set<String> = [
         "notPresent", "undefined", "zero", "unmapped", "fullyPresent", "partiallyPresent",

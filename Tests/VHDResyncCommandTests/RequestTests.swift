@@ -28,6 +28,8 @@ import Testing
             ("--json diff a b", .diff, ["a", "b"]),
             ("info a", .info, ["a"]),
             ("info info", .info, ["info"]),
+            ("check a", .check, ["a"]),
+            ("check --json ./check", .check, ["./check"]),
             ("map a -o m", .map, ["a"]),
             ("map -o m a", .map, ["a"]),
             ("-om map a", .map, ["a"]),
@@ -95,7 +97,7 @@ import Testing
     @Test func refusesWhatMakesNoSense() {
         let words = [
             "", "a", "a b c", "map", "map a", "map a b -o m", "diff a", "diff a b c", "info",
-            "info a b",
+            "info a b", "check", "check a b",
             // Unknown, ambiguous, without an argument or with one too many.
             "a b --bogus", "a b -x", "a b -nx", "-xn a b", "a b --ver", "a b --json=1",
             "a b --jobs", "map a -o", "map a --output",
@@ -107,6 +109,7 @@ import Testing
             "info a --block-size 4K", "map a -o m --compare hash", "map a -o m --dry-run",
             "map a -o m --create", "map a -o m --verify", "diff a b --dry-run", "diff a b --create",
             "diff a b --verify", "a b -o m", "info a -o m", "-n --verify a b",
+            "check a --quiet", "check a --jobs 1", "check a -n", "check a --timeout 1",
         ]
         for words in words {
             let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
@@ -121,7 +124,7 @@ import Testing
 
     @Test func refusesWhatIsPlanned() {
         let words = [
-            "apply d b", "recover b", "check a", "agent --json", "service", "host:/b a", "a host:b",
+            "apply d b", "recover b", "agent --json", "service", "host:/b a", "a host:b",
             "a user@host:b", "a vhdresync://host:7443/b", "diff a host:b", "info host:a",
             "map host:a -o m", "map a -o host:m", "diff a b -o d",
         ]

@@ -5,7 +5,6 @@ import Testing
 
 @testable import Resync
 @testable import VHDResyncCommand
-@testable import VHDX
 
 @Suite struct ResultObjectTests {
     private var report: DiskReport {
@@ -82,38 +81,5 @@ import Testing
         #expect(first["replica"] is NSNull)
         #expect(first["rootDigest"] is NSNull)
         #expect(first["verified"] as? Bool == false)
-    }
-}
-
-@Suite struct InfoTests {
-    private var info: ImageInfo {
-        ImageInfo(
-            path: "/a.vhdx", creator: "QEMU v7.2", kind: .dynamic, virtualSize: 4 << 30,
-            fileSize: 5 << 20, payloadBlockSize: 8 << 20, logicalSectorSize: 512,
-            physicalSectorSize: 4096, virtualDiskID: .zero, fileWriteGUID: .zero,
-            dataWriteGUID: .zero, headerSequenceNumber: 7, logIsDirty: true,
-            blockStates: ImageInfo.BlockStates(notPresent: 500, zero: 2, fullyPresent: 10))
-    }
-
-    @Test func textHasTwoColumns() {
-        let text = InfoText.text(info)
-        let lines = text.split(separator: "\n").map(String.init)
-        #expect(lines.first == "file:                   /a.vhdx")
-        #expect(lines.contains("virtual size:           4.0 GiB (4294967296 bytes)"))
-        #expect(lines.contains("log:                    to be replayed by the next writer"))
-        #expect(lines.last == "payload blocks:         10 present, 500 not present, 2 zero")
-        #expect(text.hasSuffix("\n"))
-    }
-
-    @Test func objectHasExactlyTheDocumentedKeys() throws {
-        let object = try JSONKeys.object(JSONText.object(InfoObject(info)))
-        #expect(Set(object.keys) == JSONKeys.info)
-        let image = try #require(object["image"] as? [String: Any])
-        #expect(Set(image.keys) == JSONKeys.image)
-        #expect(image["kind"] as? String == "dynamic")
-        #expect(image["logIsDirty"] as? Bool == true)
-        let states = try #require(image["blockStates"] as? [String: Any])
-        #expect(Set(states.keys) == JSONKeys.blockStates)
-        #expect(states["notPresent"] as? Int == 500)
     }
 }

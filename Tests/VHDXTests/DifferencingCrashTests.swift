@@ -134,14 +134,13 @@ struct DifferencingCrashTests {
         try scenario.run(on: file, wrap: { PowerCutFile(content: $0.content) }) {
             file.mark("commit")
         }
-        var stateCount = 0
-        file.forEachCrashState(seed: seed, limit: 24, garbling: WriteScenario.protectedRange) {
-            state in
-            stateCount += 1
+        file.forEachCrashState(
+            of: "differencing, seed \(seed)", seed: seed, limit: 24,
+            garbling: WriteScenario.protectedRange
+        ) { state in
             let fault = scenario.fault(in: state.file, afterCommits: state.marks.count)
             #expect(fault == nil, "\(state.description)")
         }
-        print("differencing: \(file.flushCount + 1) cut points, \(stateCount) images, seed \(seed)")
     }
 
     @Test("Without any one of its flushes it would not")
@@ -204,7 +203,7 @@ struct DifferencingCrashTests {
                 #expect(fault == nil, "call \(index), \(partial) bytes of it")
             }
         }
-        print("differencing: \(caseCount) failing calls")
+        print("failing calls: differencing: \(caseCount)")
     }
 
     @Test("A commit of several log entries never shows a block before its bitmap")
@@ -227,7 +226,7 @@ struct DifferencingCrashTests {
         let plain = try DifferencingScenario.parent(below) { $0 }
         var stateCount = 0
         var oldCount = 0
-        try file.forEachCrashState(seed: 9, limit: 6) { state in
+        try file.forEachCrashState(of: "differencing, long commit", seed: 9, limit: 6) { state in
             guard state.flushCount >= before else { return }
             stateCount += 1
             let reader = try ImageReader(state.file, parent: plain)

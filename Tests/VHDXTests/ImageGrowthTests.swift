@@ -239,13 +239,12 @@ struct ImageGrowthCrashTests {
             let parent = try test.parent { PowerCutFile(content: $0.content) }
             try ImageWriter(file, parent: parent).grow(to: test.new)
             file.mark("done")
-            var stateCount = 0
-            file.forEachCrashState(seed: 5, limit: 48, garbling: 65536..<1 << 20) { state in
-                stateCount += 1
+            file.forEachCrashState(
+                of: "growing, \(test.name)", seed: 5, limit: 48, garbling: 65536..<1 << 20
+            ) { state in
                 let fault = test.fault(in: state.file, mustBeNew: state.marks.contains("done"))
                 #expect(fault == nil, "\(test.name): \(state.description)")
             }
-            print("growing, \(test.name): \(file.flushCount + 1) cut points, \(stateCount) images")
         }
     }
 
@@ -297,6 +296,6 @@ struct ImageGrowthCrashTests {
                 }
             }
         }
-        print("growing: \(caseCount) failing calls")
+        print("failing calls: growing: \(caseCount)")
     }
 }

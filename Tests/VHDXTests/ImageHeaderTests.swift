@@ -183,7 +183,7 @@ struct ImageHeaderTests {
         try header.replace(in: file) { $0.dataWriteGUID = new }
         file.mark("done")
         var seen: Set<GUID> = []
-        try file.forEachCrashState(seed: 4) { state in
+        try file.forEachCrashState(of: "header", seed: 4) { state in
             let found = try CurrentHeader.read(from: state.file).header.dataWriteGUID
             #expect(found == old.dataWriteGUID || found == new, "\(state.description)")
             if state.marks == ["done"] { #expect(found == new) }

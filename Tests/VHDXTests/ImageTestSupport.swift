@@ -24,13 +24,49 @@ func refusal(
         #expect(readerError == error, sourceLocation: sourceLocation)
         #expect(file.content == before, "the writer wrote", sourceLocation: sourceLocation)
     }
+    let disagreement = disagreement(of: ImageCheck.findings(in: file), with: readerError)
+    #expect(disagreement == nil, sourceLocation: sourceLocation)
     return readerError
 }
 
+extension ImageCheck {
+    /// What a check finds; nil where it cannot read the file.
+    static func findings(in file: MemoryFile) -> [Finding]? {
+        (try? ImageCheck(file))?.findings
+    }
+}
+
+/// In what a check and a reader differ: the check finds an error if and only if the reader refuses,
+/// and that error is among those it finds.
+func disagreement(of findings: [Finding]?, with refusal: VHDXError?) -> String? {
+    guard let findings else { return "the check throws, the reader says \(describe(refusal))" }
+    let errors = findings.filter { $0.severity == .error }
+    // A check by itself does not miss the parent that a reader needs.
+    let refusal = refusal == readingWithoutParent ? nil : refusal
+    guard let refusal else { return errors.isEmpty ? nil : "only the check refuses: \(errors)" }
+    if errors.isEmpty { return "only the reader refuses: \(refusal)" }
+    if findings.contains(where: { $0.rule == .fieldValue }) { return "a rule without a name" }
+    // It does not say where.
+    if case .unsupported = refusal { return nil }
+    let place = refusal.place
+    let isThere = errors.contains {
+        $0.structure == place.structure && $0.fileOffset == place.fileOffset
+            && $0.value == place.value
+    }
+    return isThere ? nil : "\(refusal) is not among \(errors)"
+}
+
+private let readingWithoutParent = VHDXError.unsupported(
+    "a differencing image, which needs its parent", path: path)
+
+private func describe(_ error: VHDXError?) -> String { error.map { "\($0)" } ?? "nothing" }
+
 /// What stops a reader from opening the image; nil where nothing does.
-func readingRefusal(of file: MemoryFile) -> VHDXError? {
+func readingRefusal(
+    of file: MemoryFile, parent: ImageParent<MemoryFile>? = nil
+) -> VHDXError? {
     do throws(VHDXError) {
-        _ = try ImageReader(file).geometry
+        _ = try ImageReader(file, parent: parent).geometry
         return nil
     } catch {
         return error

@@ -16,7 +16,8 @@ struct ImageWriterCrashTests {
         try scenario.run(on: file) { file.mark("commit") }
         var fault: String?
         let garbling = WriteScenario.protectedRange
-        file.forEachCrashState(seed: seed, limit: limit, garbling: garbling) { state in
+        let name = ignoredFlushes.isEmpty ? "writing, seed \(seed)" : nil
+        file.forEachCrashState(of: name, seed: seed, limit: limit, garbling: garbling) { state in
             // Where a flush is ignored, only the stretch around it is another than before.
             guard fault == nil, ignoredFlushes.isEmpty || ignoredFlushes.contains(state.flushCount)
             else { return }
@@ -98,6 +99,7 @@ struct ImageWriterCrashTests {
         var counting = try WriteScenario()
         let countingFile = FailingFile(MemoryFile(content: counting.base))
         try counting.run(on: countingFile)
+        print("failing calls: writing: \(countingFile.callCount * 2)")
         for index in 0..<countingFile.callCount {
             for partial in [0, 700] {
                 var scenario = try WriteScenario()

@@ -417,7 +417,7 @@ struct LogReplayTests {
         _ = try ImageWriter(file).geometry
         file.mark("replayed")
         var dirty: Set<Bool> = []
-        try file.forEachCrashState(seed: 31) { state in
+        try file.forEachCrashState(of: "log replay", seed: 31) { state in
             let reader = try ImageReader(state.file)
             let bytes = try (0..<4).map { try reader.bytes(at: UInt64($0) << 20, count: 1)[0] }
             #expect(bytes == [4, 5, 0, 0], "\(state.description)")
@@ -436,6 +436,7 @@ struct LogReplayTests {
         let counting = FailingFile(MemoryFile(content: base))
         _ = try ImageWriter(counting).geometry
         #expect(counting.callCount > 5)
+        print("failing calls: log replay: \(counting.callCount)")
         for index in 0..<counting.callCount {
             let memory = MemoryFile(content: base)
             let plan = FailingFile.Plan(failing: index, errno: 5, partialByteCount: 1000)

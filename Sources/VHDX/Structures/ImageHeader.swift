@@ -82,21 +82,29 @@ extension ImageHeader {
 
     /// Checks where the log lies. Only the current header must pass.
     func checkLog(of path: String, fileSize: UInt64, at position: UInt64) throws(VHDXError) {
+        try logErrors(of: path, fileSize: fileSize, at: position).throwFirst()
+    }
+
+    /// What is wrong with where the log lies and with how it is used.
+    func logErrors(of path: String, fileSize: UInt64, at position: UInt64) -> [VHDXError] {
         func invalid(_ field: String, _ value: UInt64) -> VHDXError {
             .invalidField(.header, field: field, value: value, path: path, at: position)
         }
-        guard logOffset.isMultiple(of: .mebibyte), logOffset >= .mebibyte else {
-            throw invalid("log offset", logOffset)
+        var errors: [VHDXError] = []
+        if !logOffset.isMultiple(of: .mebibyte) || logOffset < .mebibyte {
+            errors.append(invalid("log offset", logOffset))
         }
-        guard logLength.isMultiple(of: UInt32(UInt64.mebibyte)),
-            logLength <= Self.maximumLogLength
-        else { throw invalid("log length", UInt64(logLength)) }
+        if !logLength.isMultiple(of: UInt32(UInt64.mebibyte)) || logLength > Self.maximumLogLength {
+            errors.append(invalid("log length", UInt64(logLength)))
+        }
         let (end, overflows) = logOffset.addingReportingOverflow(UInt64(logLength))
-        guard !overflows, end <= fileSize else {
-            throw .truncated(.log, path: path, at: logOffset, fileSize: fileSize)
+        if errors.isEmpty, overflows || end > fileSize {
+            errors.append(.truncated(.log, path: path, at: logOffset, fileSize: fileSize))
         }
-        guard logGUID != .zero else { return }
-        guard logVersion == 0 else { throw invalid("log version", UInt64(logVersion)) }
-        guard logLength > 0 else { throw invalid("log length", 0) }
+        if logGUID != .zero {
+            if logVersion != 0 { errors.append(invalid("log version", UInt64(logVersion))) }
+            if logLength == 0 { errors.append(invalid("log length", 0)) }
+        }
+        return errors
     }
 }

@@ -71,28 +71,66 @@ extension MetadataItems {
         from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
         in region: RegionTableEntry
     ) throws(VHDXError) -> MetadataItems {
-        let table = try table(from: file, in: region)
-        try checkRequired(table, of: file.name)
+        let table = try examineTable(file, in: region).valid()
+        return try examine(table, in: region, of: file).valid()
+    }
 
-        let reader = ItemReader(table: table, region: region)
-        let parameters = try reader.number(of: .fileParameters, from: file)
-        let flags = parameters >> 32
-        let diskID = try reader.bytes(of: .virtualDiskID, from: file)
-        let items = MetadataItems(
-            blockSize: parameters & UInt64(UInt32.max),
-            leavesBlocksAllocated: flags & 1 != 0,
-            parentLocator: flags & 2 != 0 ? try reader.parentLocator(from: file) : nil,
-            virtualSize: try reader.number(of: .virtualDiskSize, from: file),
-            virtualDiskID: GUID(decoding: diskID.rawSpan, at: 0),
-            logicalSectorSize: try reader.number(of: .logicalSectorSize, from: file),
-            physicalSectorSize: try reader.number(of: .physicalSectorSize, from: file))
-        guard flags & ~3 == 0 else {
-            throw .invalidField(
-                .fileParameters, field: "flags", value: flags, path: file.name,
-                at: reader.position(of: .fileParameters))
+    /// Reads the table, or what is right of it.
+    ///
+    /// - Throws: an error of the file.
+    static func examineTable(
+        _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        in region: RegionTableEntry
+    ) throws(VHDXError) -> Examination<MetadataTable> {
+        var errors: [VHDXError] = []
+        let bytes = try errors.collect { () throws(VHDXError) in
+            try file.structure(
+                .metadataTable, at: region.fileOffset, count: MetadataTable.byteCount)
         }
-        try items.check(file.name, reader.position)
-        return items
+        guard let bytes else { return Examination(errors: errors) }
+        return MetadataTable.examine(
+            bytes.rawSpan, regionLength: region.length, of: file.name, at: region.fileOffset)
+    }
+
+    /// Reads the items. They have a value where all is right that says how the disk is laid out.
+    ///
+    /// - Throws: an error of the file.
+    static func examine(
+        _ table: MetadataTable, in region: RegionTableEntry,
+        of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> Examination<MetadataItems> {
+        var errors = requiredErrors(of: table, file.name)
+        let reader = ItemReader(table: table, region: region)
+        let parameters = try reader.number(of: .fileParameters, from: file, &errors)
+        let diskID = try reader.bytes(of: .virtualDiskID, from: file, &errors)
+        let virtualSize = try reader.number(of: .virtualDiskSize, from: file, &errors)
+        let logicalSize = try reader.number(of: .logicalSectorSize, from: file, &errors)
+        let physicalSize = try reader.number(of: .physicalSectorSize, from: file, &errors)
+        let locator =
+            (parameters ?? 0) >> 32 & 2 == 0
+            ? nil
+            : try errors.collect { () throws(VHDXError) in try reader.parentLocator(from: file) }
+        // What is missing was said to be; a value that is right stands in for it.
+        let flags = (parameters ?? 0) >> 32
+        let items = MetadataItems(
+            blockSize: (parameters ?? blockSizes.lowerBound) & UInt64(UInt32.max),
+            leavesBlocksAllocated: flags & 1 != 0,
+            parentLocator: flags & 2 != 0 ? locator ?? .unknown : nil,
+            virtualSize: virtualSize ?? maximumVirtualSize,
+            virtualDiskID: diskID.map { GUID(decoding: $0.rawSpan, at: 0) } ?? .zero,
+            logicalSectorSize: logicalSize ?? sectorSizes[0],
+            physicalSectorSize: physicalSize ?? sectorSizes[0])
+        if flags & ~3 != 0 {
+            errors.append(
+                .invalidField(
+                    .fileParameters, field: "flags", value: flags, path: file.name,
+                    at: reader.position(of: .fileParameters)))
+        }
+        let layoutErrors = items.layoutErrors(of: file.name, reader.position)
+        errors += layoutErrors + items.otherErrors(of: file.name, reader.position)
+        let hasLayout = parameters != nil && virtualSize != nil && logicalSize != nil
+        return Examination(
+            value: hasLayout && layoutErrors.isEmpty ? items : nil, errors: errors)
     }
 
     /// Where an item that the format demands stands in the file.
@@ -101,53 +139,70 @@ extension MetadataItems {
         from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
         in region: RegionTableEntry
     ) throws(VHDXError) -> UInt64 {
-        ItemReader(table: try table(from: file, in: region), region: region).position(of: item)
-    }
-
-    private static func table(
-        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
-        in region: RegionTableEntry
-    ) throws(VHDXError) -> MetadataTable {
-        let bytes = try file.structure(
-            .metadataTable, at: region.fileOffset, count: MetadataTable.byteCount)
-        return try MetadataTable(
-            decoding: bytes.rawSpan, regionLength: region.length, of: file.name,
-            at: region.fileOffset)
+        let table = try examineTable(file, in: region).valid()
+        return ItemReader(table: table, region: region).position(of: item)
     }
 
     /// An unknown item that is required says: do not open.
-    private static func checkRequired(
-        _ table: MetadataTable, of path: String
-    ) throws(VHDXError) {
-        let known = KnownMetadataItem.all.map(\.itemID) + [KnownMetadataItem.parentLocator]
-        for entry in table.entries where entry.isRequired && !known.contains(entry.itemID) {
-            if entry.itemID == KnownMetadataItem.incompleteFile {
-                throw .unsupported("its creation was never completed", path: path)
-            }
-            throw .unsupported("required metadata item \(entry.itemID)", path: path)
+    private static func requiredErrors(of table: MetadataTable, _ path: String) -> [VHDXError] {
+        table.entries.filter { $0.isRequired && !$0.isKnown }.map { entry in
+            entry.itemID == KnownMetadataItem.incompleteFile
+                ? .unsupported("its creation was never completed", path: path)
+                : .unsupported("required metadata item \(entry.itemID)", path: path)
         }
+    }
+
+    /// What is wrong with the values that the table of blocks follows from, [MS-VHDX] 2.6.2.1,
+    /// 2.6.2.2 and 2.6.2.4.
+    private func layoutErrors(
+        of path: String, _ position: (KnownMetadataItem) -> UInt64
+    ) -> [VHDXError] {
+        func invalid(_ item: KnownMetadataItem, _ field: String, _ value: UInt64) -> VHDXError {
+            .invalidField(
+                item.structure, field: field, value: value, path: path, at: position(item))
+        }
+        var errors: [VHDXError] = []
+        if !Self.blockSizes.contains(blockSize) || blockSize.nonzeroBitCount != 1 {
+            errors.append(invalid(.fileParameters, "block size", blockSize))
+        }
+        let sectorSizeIsValid = Self.sectorSizes.contains(logicalSectorSize)
+        if !sectorSizeIsValid {
+            errors.append(invalid(.logicalSectorSize, "size", logicalSectorSize))
+        }
+        if virtualSize == 0 || virtualSize > Self.maximumVirtualSize
+            || sectorSizeIsValid && !virtualSize.isMultiple(of: logicalSectorSize)
+        {
+            errors.append(invalid(.virtualDiskSize, "size", virtualSize))
+        }
+        return errors
+    }
+
+    /// What is wrong with the other values, [MS-VHDX] 2.6.2.5.
+    private func otherErrors(
+        of path: String, _ position: (KnownMetadataItem) -> UInt64
+    ) -> [VHDXError] {
+        guard !Self.sectorSizes.contains(physicalSectorSize) else { return [] }
+        return [
+            .invalidField(
+                .physicalSectorSize, field: "size", value: physicalSectorSize, path: path,
+                at: position(.physicalSectorSize))
+        ]
     }
 
     /// Checks the values, [MS-VHDX] 2.6.2.1 to 2.6.2.5.
     func check(
         _ path: String, _ position: (KnownMetadataItem) -> UInt64
     ) throws(VHDXError) {
-        func invalid(_ item: KnownMetadataItem, _ field: String, _ value: UInt64) -> VHDXError {
-            .invalidField(
-                item.structure, field: field, value: value, path: path, at: position(item))
-        }
-        guard Self.blockSizes.contains(blockSize), blockSize.nonzeroBitCount == 1 else {
-            throw invalid(.fileParameters, "block size", blockSize)
-        }
-        guard Self.sectorSizes.contains(logicalSectorSize) else {
-            throw invalid(.logicalSectorSize, "size", logicalSectorSize)
-        }
-        guard Self.sectorSizes.contains(physicalSectorSize) else {
-            throw invalid(.physicalSectorSize, "size", physicalSectorSize)
-        }
-        guard virtualSize > 0, virtualSize <= Self.maximumVirtualSize,
-            virtualSize.isMultiple(of: logicalSectorSize)
-        else { throw invalid(.virtualDiskSize, "size", virtualSize) }
+        try (layoutErrors(of: path, position) + otherErrors(of: path, position)).throwFirst()
+    }
+}
+
+extension MetadataTableEntry {
+    /// Whether it is an item of [MS-VHDX] 2.6.2. A user's item is not, whatever its identifier.
+    var isKnown: Bool {
+        !isUser
+            && (itemID == KnownMetadataItem.parentLocator
+                || KnownMetadataItem.all.contains { $0.itemID == itemID })
     }
 }
 
@@ -197,18 +252,28 @@ private struct ItemReader {
         return region.fileOffset + UInt64(entry?.offset ?? 0)
     }
 
-    /// The value of an item of four or eight bytes.
+    /// The value of an item of four or eight bytes; nil after an error.
     func number(
         of item: KnownMetadataItem,
-        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
-    ) throws(VHDXError) -> UInt64 {
-        let bytes = try bytes(of: item, from: file)
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        _ errors: inout [VHDXError]
+    ) throws(VHDXError) -> UInt64? {
+        guard let bytes = try bytes(of: item, from: file, &errors) else { return nil }
         return item.length == 4
             ? UInt64(bytes.rawSpan.load(UInt32.self, at: 0))
             : bytes.rawSpan.load(UInt64.self, at: 0)
     }
 
+    /// The content of an item; nil after an error.
     func bytes(
+        of item: KnownMetadataItem,
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        _ errors: inout [VHDXError]
+    ) throws(VHDXError) -> [UInt8]? {
+        try errors.collect { () throws(VHDXError) in try bytes(of: item, from: file) }
+    }
+
+    private func bytes(
         of item: KnownMetadataItem,
         from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> [UInt8] {

@@ -29,25 +29,35 @@ extension MetadataTableEntry {
     init(
         decoding bytes: RawSpan, regionLength: UInt32, of path: String, at position: UInt64
     ) throws(VHDXError) {
+        self.init(uncheckedFrom: bytes)
+        try errors(regionLength: regionLength, of: path, at: position).throwFirst()
+    }
+
+    /// Decodes the entry, whatever it says.
+    init(uncheckedFrom bytes: RawSpan) {
         precondition(bytes.byteCount == Self.byteCount)
         itemID = GUID(decoding: bytes, at: 0)
         offset = bytes.load(UInt32.self, at: 16)
         length = bytes.load(UInt32.self, at: 20)
         flags = bytes.load(UInt32.self, at: 24)
+    }
 
+    /// What is wrong with the entry by itself.
+    func errors(regionLength: UInt32, of path: String, at position: UInt64) -> [VHDXError] {
         func invalid(_ field: String, _ value: UInt32) -> VHDXError {
             .invalidField(
                 .metadataTable, field: field, value: UInt64(value), path: path, at: position)
         }
-        guard length <= Self.maximumLength else { throw invalid("item length", length) }
-        if length == 0 {
-            guard offset == 0 else { throw invalid("item offset", offset) }
-        } else {
-            guard offset >= UInt32(MetadataTable.byteCount),
-                UInt64(offset) + UInt64(length) <= UInt64(regionLength)
-            else { throw invalid("item offset", offset) }
-        }
-        guard !(isUser && isRequired) else { throw invalid("item flags", flags) }
+        var errors: [VHDXError] = []
+        if length > Self.maximumLength { errors.append(invalid("item length", length)) }
+        let hasItsPlace =
+            length == 0
+            ? offset == 0
+            : offset >= UInt32(MetadataTable.byteCount)
+                && UInt64(offset) + UInt64(length) <= UInt64(regionLength)
+        if !hasItsPlace { errors.append(invalid("item offset", offset)) }
+        if isUser && isRequired { errors.append(invalid("item flags", flags)) }
+        return errors
     }
 
     func encode(into bytes: inout MutableRawSpan, at position: Int) {
@@ -78,51 +88,83 @@ extension MetadataTable {
     init(
         decoding bytes: RawSpan, regionLength: UInt32, of path: String, at position: UInt64
     ) throws(VHDXError) {
-        precondition(bytes.byteCount == Self.byteCount)
-        guard bytes.load(UInt64.self, at: 0) == Self.signature else {
+        self = try Self.examine(bytes, regionLength: regionLength, of: path, at: position).valid()
+    }
+
+    /// Decodes what can be decoded: the entries that are right.
+    static func examine(
+        _ bytes: RawSpan, regionLength: UInt32, of path: String, at position: UInt64
+    ) -> Examination<MetadataTable> {
+        var examination = Examination<MetadataTable>()
+        do throws(VHDXError) {
+            let count = try entryCount(bytes, of: path, at: position)
+            var table = MetadataTable(entries: [])
+            for index in 0..<count {
+                let offset = entryOffset(index)
+                let entry = MetadataTableEntry(
+                    uncheckedFrom: bytes.extracting(
+                        offset..<offset + MetadataTableEntry.byteCount))
+                let errors = entry.errors(
+                    regionLength: regionLength, of: path, at: position + UInt64(offset))
+                if errors.isEmpty { table.entries.append(entry) }
+                examination.errors += errors
+            }
+            examination.errors += table.errors(of: path, at: position)
+            examination.value = table
+        } catch {
+            examination.errors.append(error)
+        }
+        return examination
+    }
+
+    /// Where in the table an entry stands, in bytes.
+    static func entryOffset(_ index: Int) -> Int { 32 + index * MetadataTableEntry.byteCount }
+
+    /// Checks all that comes before the entries.
+    private static func entryCount(
+        _ bytes: RawSpan, of path: String, at position: UInt64
+    ) throws(VHDXError) -> Int {
+        precondition(bytes.byteCount == byteCount)
+        guard bytes.load(UInt64.self, at: 0) == signature else {
             throw .wrongSignature(.metadataTable, path: path, at: position)
         }
         let count = bytes.load(UInt16.self, at: 10)
-        guard count <= Self.maximumEntryCount else {
+        guard count <= maximumEntryCount else {
             throw .invalidField(
                 .metadataTable, field: "entry count", value: UInt64(count), path: path,
                 at: position)
         }
-        entries = []
-        for index in 0..<Int(count) {
-            let offset = 32 + index * MetadataTableEntry.byteCount
-            entries.append(
-                try MetadataTableEntry(
-                    decoding: bytes.extracting(offset..<offset + MetadataTableEntry.byteCount),
-                    regionLength: regionLength, of: path, at: position + UInt64(offset)))
-        }
-        try check(of: path, at: position)
+        return Int(count)
     }
 
     func encode(into bytes: inout MutableRawSpan) {
         bytes.store(Self.signature, at: 0)
         bytes.store(UInt16(entries.count), at: 10)
         for (index, entry) in entries.enumerated() {
-            entry.encode(into: &bytes, at: 32 + index * MetadataTableEntry.byteCount)
+            entry.encode(into: &bytes, at: Self.entryOffset(index))
         }
     }
 
-    /// Checks what concerns more than one entry.
-    private func check(of path: String, at position: UInt64) throws(VHDXError) {
+    /// What is wrong with more than one entry.
+    private func errors(of path: String, at position: UInt64) -> [VHDXError] {
+        var errors: [VHDXError] = []
         let userCount = entries.count { $0.isUser }
-        guard userCount <= Self.maximumUserEntryCount else {
-            throw .invalidField(
-                .metadataTable, field: "user entry count", value: UInt64(userCount), path: path,
-                at: position)
+        if userCount > Self.maximumUserEntryCount {
+            errors.append(
+                .invalidField(
+                    .metadataTable, field: "user entry count", value: UInt64(userCount),
+                    path: path, at: position))
         }
         var seen: [Bool: Set<GUID>] = [:]
         for entry in entries where !seen[entry.isUser, default: []].insert(entry.itemID).inserted {
-            throw .overlap(.metadataTable, path: path, at: position)
+            errors.append(.overlap(.metadataTable, path: path, at: position))
         }
         let placed = entries.filter { $0.length > 0 }.sorted { $0.offset < $1.offset }
         for (first, second) in zip(placed, placed.dropFirst())
         where first.offset + first.length > second.offset {
-            throw .overlap(.metadataItem, path: path, at: position + UInt64(second.offset))
+            errors.append(
+                .overlap(.metadataItem, path: path, at: position + UInt64(second.offset)))
         }
+        return errors
     }
 }

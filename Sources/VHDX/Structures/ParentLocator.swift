@@ -35,6 +35,9 @@ struct ParentLocator: Equatable, Sendable {
 
     subscript(key: Key) -> String? { values[key.rawValue] }
 
+    /// One that names no parent, where the real one cannot be read.
+    static let unknown = ParentLocator(linkage: .zero, relativePath: "")
+
     /// Whether an image in this state is the parent. Zeros name none.
     func names(_ dataWriteGUID: GUID) -> Bool {
         dataWriteGUID != .zero && (dataWriteGUID == linkage || dataWriteGUID == linkage2)

@@ -17,6 +17,11 @@ struct RegionTableEntry: Equatable, Sendable {
     var length: UInt32
     var isRequired: Bool
 
+    /// Whether it is one of the two that every image has.
+    var isKnown: Bool {
+        identifier == Self.blockAllocationTable || identifier == Self.metadata
+    }
+
     /// The bytes of the file that the region occupies.
     var range: Range<UInt64> { fileOffset..<fileOffset + UInt64(length) }
 }
@@ -24,22 +29,34 @@ struct RegionTableEntry: Equatable, Sendable {
 extension RegionTableEntry {
     /// Decodes and checks the entry that was read from `position` in the file.
     init(decoding bytes: RawSpan, of path: String, at position: UInt64) throws(VHDXError) {
+        self.init(uncheckedFrom: bytes)
+        try errors(of: path, at: position).throwFirst()
+    }
+
+    /// Decodes the entry, whatever it says.
+    init(uncheckedFrom bytes: RawSpan) {
         precondition(bytes.byteCount == Self.byteCount)
         identifier = GUID(decoding: bytes, at: 0)
         fileOffset = bytes.load(UInt64.self, at: 16)
         length = bytes.load(UInt32.self, at: 24)
         isRequired = bytes.load(UInt32.self, at: 28) & 1 != 0
+    }
 
-        guard fileOffset >= .mebibyte, fileOffset.isMultiple(of: .mebibyte),
-            fileOffset <= UInt64.max - UInt64(UInt32.max)
-        else {
-            throw .invalidField(
-                .regionTable, field: "file offset", value: fileOffset, path: path, at: position)
+    /// What is wrong with the entry by itself.
+    func errors(of path: String, at position: UInt64) -> [VHDXError] {
+        func invalid(_ field: String, _ value: UInt64) -> VHDXError {
+            .invalidField(.regionTable, field: field, value: value, path: path, at: position)
         }
-        guard length > 0, length.isMultiple(of: UInt32(UInt64.mebibyte)) else {
-            throw .invalidField(
-                .regionTable, field: "length", value: UInt64(length), path: path, at: position)
+        var errors: [VHDXError] = []
+        if fileOffset < .mebibyte || !fileOffset.isMultiple(of: .mebibyte)
+            || fileOffset > UInt64.max - UInt64(UInt32.max)
+        {
+            errors.append(invalid("file offset", fileOffset))
         }
+        if length == 0 || !length.isMultiple(of: UInt32(UInt64.mebibyte)) {
+            errors.append(invalid("length", UInt64(length)))
+        }
+        return errors
     }
 
     func encode(into bytes: inout MutableRawSpan, at offset: Int) {
@@ -72,29 +89,55 @@ struct RegionTable: Equatable, Sendable {
 
     /// Decodes and checks the copy that was read from `position` in the file.
     init(decoding bytes: RawSpan, of path: String, at position: UInt64) throws(VHDXError) {
-        precondition(bytes.byteCount == Self.byteCount)
-        guard bytes.load(UInt32.self, at: 0) == Self.signature else {
+        self = try Self.examine(bytes, of: path, at: position).valid()
+    }
+
+    /// Decodes what can be decoded: the entries that are right.
+    static func examine(
+        _ bytes: RawSpan, of path: String, at position: UInt64
+    ) -> Examination<RegionTable> {
+        var examination = Examination<RegionTable>()
+        do throws(VHDXError) {
+            let count = try entryCount(bytes, of: path, at: position)
+            var table = RegionTable(entries: [])
+            for index in 0..<count {
+                let offset = entryOffset(index)
+                let entry = RegionTableEntry(
+                    uncheckedFrom: bytes.extracting(offset..<offset + RegionTableEntry.byteCount))
+                let errors = entry.errors(of: path, at: position + UInt64(offset))
+                if errors.isEmpty { table.entries.append(entry) }
+                examination.errors += errors
+            }
+            examination.value = table
+        } catch {
+            examination.errors.append(error)
+        }
+        return examination
+    }
+
+    /// Where in the table an entry stands, in bytes.
+    static func entryOffset(_ index: Int) -> Int { 16 + index * RegionTableEntry.byteCount }
+
+    /// Checks all that comes before the entries.
+    private static func entryCount(
+        _ bytes: RawSpan, of path: String, at position: UInt64
+    ) throws(VHDXError) -> Int {
+        precondition(bytes.byteCount == byteCount)
+        guard bytes.load(UInt32.self, at: 0) == signature else {
             throw .wrongSignature(.regionTable, path: path, at: position)
         }
-        let stored = bytes.load(UInt32.self, at: Self.checksumOffset)
-        let computed = CRC32C.checksum(of: bytes, withoutFieldAt: Self.checksumOffset)
+        let stored = bytes.load(UInt32.self, at: checksumOffset)
+        let computed = CRC32C.checksum(of: bytes, withoutFieldAt: checksumOffset)
         guard stored == computed else {
             throw .wrongChecksum(
                 .regionTable, path: path, at: position, stored: stored, computed: computed)
         }
         let count = bytes.load(UInt32.self, at: 8)
-        guard count <= Self.maximumEntryCount else {
+        guard count <= maximumEntryCount else {
             throw .invalidField(
                 .regionTable, field: "entry count", value: UInt64(count), path: path, at: position)
         }
-        entries = []
-        for index in 0..<Int(count) {
-            let offset = 16 + index * RegionTableEntry.byteCount
-            entries.append(
-                try RegionTableEntry(
-                    decoding: bytes.extracting(offset..<offset + RegionTableEntry.byteCount),
-                    of: path, at: position + UInt64(offset)))
-        }
+        return Int(count)
     }
 
     /// Encodes the table with its checksum.
@@ -104,7 +147,7 @@ struct RegionTable: Equatable, Sendable {
         bytes.store(Self.signature, at: 0)
         bytes.store(UInt32(entries.count), at: 8)
         for (index, entry) in entries.enumerated() {
-            entry.encode(into: &bytes, at: 16 + index * RegionTableEntry.byteCount)
+            entry.encode(into: &bytes, at: Self.entryOffset(index))
         }
         let checksum = CRC32C.checksum(of: bytes.bytes, withoutFieldAt: Self.checksumOffset)
         bytes.store(checksum, at: Self.checksumOffset)
@@ -132,52 +175,80 @@ extension RegionTable {
     static func read(
         from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> Reading {
-        var valid: [(position: UInt64, table: RegionTable)] = []
-        var damaged: [UInt64] = []
-        var firstError: VHDXError?
+        let reading = try current(among: copies(in: file), of: file.name)
+        try reading.table.errors(in: file, at: reading.position).throwFirst()
+        return reading
+    }
+
+    /// Both copies, each by itself.
+    ///
+    /// - Throws: an error of the file; what is wrong with a copy is in its examination.
+    static func copies(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> [Examination<RegionTable>] {
+        var copies: [Examination<RegionTable>] = []
         for position in positions {
-            do throws(VHDXError) {
-                let bytes = try file.structure(.regionTable, at: position, count: byteCount)
-                let table = try RegionTable(
-                    decoding: bytes.rawSpan, of: file.name, at: position)
-                valid.append((position, table))
-            } catch {
-                if case .file(let error) = error { throw .file(error) }
-                firstError = firstError ?? error
+            var errors: [VHDXError] = []
+            let bytes = try errors.collect { () throws(VHDXError) in
+                try file.structure(.regionTable, at: position, count: byteCount)
+            }
+            if let bytes {
+                copies.append(examine(bytes.rawSpan, of: file.name, at: position))
+            } else {
+                copies.append(Examination(errors: errors))
+            }
+        }
+        return copies
+    }
+
+    /// Which of the copies counts: any that is wholly valid.
+    static func current(
+        among copies: [Examination<RegionTable>], of path: String
+    ) throws(VHDXError) -> Reading {
+        var valid: [Reading] = []
+        var damaged: [UInt64] = []
+        for (position, copy) in zip(positions, copies) {
+            if let table = copy.value, copy.errors.isEmpty {
+                valid.append(Reading(table: table, position: position, damagedPositions: []))
+            } else {
                 damaged.append(position)
             }
         }
-        guard let first = valid.first else {
-            throw .noValidCopy(
-                .regionTable, firstError ?? .missing(.regionTable, path: file.name))
+        guard var first = valid.first else {
+            let firstError = copies.first?.errors.first
+            throw .noValidCopy(.regionTable, firstError ?? .missing(.regionTable, path: path))
         }
         guard valid.allSatisfy({ $0.table == first.table }) else {
-            throw .ambiguous(.regionTable, path: file.name, at: first.position)
+            throw .ambiguous(.regionTable, path: path, at: first.position)
         }
-        try first.table.check(file, at: first.position)
-        return Reading(
-            table: first.table, position: first.position, damagedPositions: damaged)
+        first.damagedPositions = damaged
+        return first
     }
 
-    /// Checks what concerns more than one entry, or the file.
-    private func check(
-        _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, at position: UInt64
-    ) throws(VHDXError) {
-        let known = [RegionTableEntry.blockAllocationTable, RegionTableEntry.metadata]
+    /// What is wrong with more than one entry, or with one in this file.
+    func errors(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, at position: UInt64
+    ) -> [VHDXError] {
+        var errors: [VHDXError] = []
         var seen: Set<GUID> = []
         for (index, entry) in entries.enumerated() {
             guard seen.insert(entry.identifier).inserted else {
-                let offset = 16 + index * RegionTableEntry.byteCount
-                throw .overlap(.regionTable, path: file.name, at: position + UInt64(offset))
+                let offset = UInt64(Self.entryOffset(index))
+                errors.append(.overlap(.regionTable, path: file.name, at: position + offset))
+                continue
             }
-            guard entry.range.upperBound <= file.byteCount else {
-                throw .truncated(
-                    .regionTable, path: file.name, at: entry.fileOffset, fileSize: file.byteCount)
+            if entry.range.upperBound > file.byteCount {
+                errors.append(
+                    .truncated(
+                        .regionTable, path: file.name, at: entry.fileOffset,
+                        fileSize: file.byteCount))
             }
-            if entry.isRequired && !known.contains(entry.identifier) {
-                throw .unsupported("required region \(entry.identifier)", path: file.name)
+            if entry.isRequired && !entry.isKnown {
+                errors.append(
+                    .unsupported("required region \(entry.identifier)", path: file.name))
             }
         }
+        return errors
     }
 
     func entry(_ identifier: GUID) -> RegionTableEntry? {
