@@ -16,7 +16,7 @@ struct FormatRuleTests {
 
     @Test("Every image is opened or refused as its rule says, and a refused one stays as it is")
     func everyRule() throws {
-        for rule in FormatRule.all {
+        for rule in RuleExample.all {
             switch rule.outcome {
             case .accepted: try expectAccepted(rule)
             case .refused(let error): try expectRefused(rule, error)
@@ -27,11 +27,11 @@ struct FormatRuleTests {
 
     @Test("Each rule has an image")
     func everyNumber() {
-        let numbers = Set(FormatRule.all.map(\.number))
+        let numbers = Set(RuleExample.all.map(\.number))
         // 26 is no image but what happens to one, below.
         #expect(numbers.union([26]).isSuperset(of: 1...20))
         #expect(numbers.isSuperset(of: [25, 27, 28]))
-        #expect(Set(FormatRule.all.map(\.description)).count == FormatRule.all.count)
+        #expect(Set(RuleExample.all.map(\.description)).count == RuleExample.all.count)
     }
 
     @Test("26: a file that shrinks while it is open is an error of that read, and of later ones")
@@ -55,11 +55,11 @@ struct FormatRuleTests {
 
     // MARK: Judging
 
-    private func parent(of rule: FormatRule) throws -> ImageParent<MemoryFile>? {
-        rule.hasParent ? try FormatRule.parent() : nil
+    private func parent(of rule: RuleExample) throws -> ImageParent<MemoryFile>? {
+        rule.hasParent ? try RuleExample.parent() : nil
     }
 
-    private func expectRefused(_ rule: FormatRule, _ error: VHDXError) throws {
+    private func expectRefused(_ rule: RuleExample, _ error: VHDXError) throws {
         let file = rule.build()
         #expect(try refusalByReader(file, rule) == error, "\(rule), reader")
         let before = file.content
@@ -72,7 +72,7 @@ struct FormatRuleTests {
         expectUntouched(file, before, rule)
     }
 
-    private func expectReadOnly(_ rule: FormatRule, _ error: VHDXError) throws {
+    private func expectReadOnly(_ rule: RuleExample, _ error: VHDXError) throws {
         let file = rule.build()
         #expect(try refusalByReader(file, rule) == nil, "\(rule), reader")
         let before = file.content
@@ -89,7 +89,7 @@ struct FormatRuleTests {
         expectUntouched(file, before, rule)
     }
 
-    private func expectAccepted(_ rule: FormatRule) throws {
+    private func expectAccepted(_ rule: RuleExample) throws {
         let file = rule.build()
         #expect(try refusalByReader(file, rule) == nil, "\(rule), reader")
         do {
@@ -113,7 +113,7 @@ struct FormatRuleTests {
     }
 
     /// What stops a reader, which neither changes the file nor takes long.
-    private func refusalByReader(_ file: MemoryFile, _ rule: FormatRule) throws -> VHDXError? {
+    private func refusalByReader(_ file: MemoryFile, _ rule: RuleExample) throws -> VHDXError? {
         let parent = try parent(of: rule)
         let before = file.content
         file.resetCounts()
@@ -124,7 +124,7 @@ struct FormatRuleTests {
         return error
     }
 
-    private func expectUntouched(_ file: MemoryFile, _ before: SparseBytes, _ rule: FormatRule) {
+    private func expectUntouched(_ file: MemoryFile, _ before: SparseBytes, _ rule: RuleExample) {
         #expect(file.content.byteCount == before.byteCount, "\(rule): size")
         #expect(file.content == before, "\(rule): bytes")
         #expect(file.counts.changes == 0, "\(rule): calls that change the file")

@@ -5,7 +5,7 @@ import TestSupport
 /// One image that breaks a rule of the format, or just keeps it, and what must come of it.
 ///
 /// The numbers are those of the table in docs/testing.md.
-struct FormatRule: Sendable, CustomStringConvertible {
+struct RuleExample: Sendable, CustomStringConvertible {
     enum Outcome: Sendable {
         case accepted
         /// Neither for reading nor for writing.

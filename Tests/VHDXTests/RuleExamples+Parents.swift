@@ -4,16 +4,16 @@ import TestSupport
 
 /// Rules 16 to 20 of differencing images, as far as the image alone breaks them. Those about its
 /// parents are in FormatRuleTests.
-extension FormatRule {
-    static let children: [FormatRule] = childBlocks + bitmaps + locators + pairs
+extension RuleExample {
+    static let children: [RuleExample] = childBlocks + bitmaps + locators + pairs
 
     /// Opens a differencing image; its parent is given where one is needed.
     private static func child(
         _ number: Int, _ what: String, _ outcome: Outcome,
         change: @escaping @Sendable (inout ImageBuilder) -> Void = { $0.addLocator() },
         damage: @escaping @Sendable (MemoryFile) -> Void = { _ in }
-    ) -> FormatRule {
-        var rule = FormatRule(number, "a child, \(what)", outcome) {
+    ) -> RuleExample {
+        var rule = RuleExample(number, "a child, \(what)", outcome) {
             var builder = ImageBuilder(virtualSize: 8 << 20, kind: .differencing)
             change(&builder)
             let file = builder.build()
@@ -36,7 +36,7 @@ extension FormatRule {
     /// Block 2 with a raw entry, a bitmap block at 4 MiB; the file ends at 8 MiB.
     private static func entry(
         _ number: Int, _ what: String, _ raw: UInt64, at index: UInt64 = 2, _ outcome: Outcome
-    ) -> FormatRule {
+    ) -> RuleExample {
         child(
             number, what, outcome,
             change: { builder in
@@ -58,8 +58,8 @@ extension FormatRule {
     /// The entry of the only bitmap.
     private static let bitmapIndex: UInt64 = 4096
 
-    private static let childBlocks: [FormatRule] = {
-        var rules: [FormatRule] = [
+    private static let childBlocks: [RuleExample] = {
+        var rules: [RuleExample] = [
             child(20, "all right", .accepted),
             entry(17, "partially present at offset 0", 7, invalid("file offset", 0, entry: 2)),
             entry(18, "partially present behind the end", 8 << 20 | 7, beyondTheEnd(.payloadBlock)),
@@ -81,8 +81,8 @@ extension FormatRule {
         return rules
     }()
 
-    private static let bitmaps: [FormatRule] = {
-        var rules: [FormatRule] = []
+    private static let bitmaps: [RuleExample] = {
+        var rules: [RuleExample] = []
         for state: UInt64 in [1, 2, 3, 4, 5, 7] {
             rules.append(
                 entry(
@@ -141,7 +141,7 @@ extension FormatRule {
     private static func locator(
         _ what: String, _ outcome: Outcome,
         _ change: @escaping @Sendable (inout ImageBuilder.Locator) -> Void
-    ) -> FormatRule {
+    ) -> RuleExample {
         child(
             20, what, outcome,
             change: { builder in
@@ -151,7 +151,7 @@ extension FormatRule {
             })
     }
 
-    private static let locators: [FormatRule] = [
+    private static let locators: [RuleExample] = [
         child(
             20, "without a locator", .refused(.missing(.parentLocator, path: path)),
             change: { _ in }),
@@ -200,7 +200,7 @@ extension FormatRule {
     private static func pair(
         _ what: String, _ value: UInt32, at field: UInt64, length: Bool = false,
         _ outcome: Outcome
-    ) -> FormatRule {
+    ) -> RuleExample {
         child(
             20, what, outcome,
             change: { $0.addLocator(.init(linkage2: nil)) },
@@ -218,7 +218,7 @@ extension FormatRule {
         invalidLocator(field, value, at: 20 + 12)
     }
 
-    private static let pairs: [FormatRule] = [
+    private static let pairs: [RuleExample] = [
         pair("with a key of no bytes", 0, at: 8, length: true, invalidPair("key length", 0)),
         pair("with half a character", 25, at: 8, length: true, invalidPair("key length", 25)),
         pair(

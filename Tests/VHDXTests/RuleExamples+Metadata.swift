@@ -3,8 +3,8 @@ import TestSupport
 @testable import VHDX
 
 /// Rules 13 to 15: the metadata.
-extension FormatRule {
-    static let metadata: [FormatRule] = metadataTable + items + values
+extension RuleExample {
+    static let metadata: [RuleExample] = metadataTable + items + values
 
     private typealias Item = ImageBuilder.MetadataItem
 
@@ -29,19 +29,19 @@ extension FormatRule {
 
     private static func adding(
         _ number: Int, _ what: String, _ item: Item, _ outcome: Outcome
-    ) -> FormatRule {
-        FormatRule(number, what, outcome, change: { $0.metadataItems.append(item) })
+    ) -> RuleExample {
+        RuleExample(number, what, outcome, change: { $0.metadataItems.append(item) })
     }
 
-    private static let metadataTable: [FormatRule] = [
-        FormatRule(
+    private static let metadataTable: [RuleExample] = [
+        RuleExample(
             13, "another signature",
             .refused(.wrongSignature(.metadataTable, path: path, at: metadataOffset)),
             damage: { $0.damage(at: metadataOffset + 7) }),
-        FormatRule(
+        RuleExample(
             13, "2048 items", invalidTable("entry count", 2048),
             damage: { $0.put(2048 as UInt16, at: metadataOffset + 10) }),
-        FormatRule(
+        RuleExample(
             13, "1025 items of a user", invalidTable("user entry count", 1025),
             change: { builder in
                 builder.metadataItems += (0..<1025).map { index in
@@ -57,30 +57,30 @@ extension FormatRule {
         adding(
             13, "an item that leaves the region", unknownItem(at: (1 << 20) - 1),
             invalidEntry("item offset", (1 << 20) - 1)),
-        FormatRule(
+        RuleExample(
             13, "an item at the end of all numbers", invalidEntry("item offset", 0xFFFF_FFFF),
             change: { $0.metadataItems.append(unknownItem()) },
             damage: { $0.put(UInt32.max, at: metadataOffset + 32 + 5 * 32 + 16) }),
         adding(
             13, "an item over another one", unknownItem(at: 65_575),
             .refused(.overlap(.metadataItem, path: path, at: metadataOffset + 65_575))),
-        FormatRule(
+        RuleExample(
             13, "an item of more than 1 MiB", invalidEntry("item length", (1 << 20) + 1),
             change: { builder in
                 builder.metadataItems.append(unknownItem())
                 builder.metadataItems[5].length = (1 << 20) + 1
             }),
-        FormatRule(
+        RuleExample(
             13, "a place for no bytes", invalidEntry("item offset", 70_000),
             change: { $0.metadataItems.append(unknownItem([])) }),
-        FormatRule(
+        RuleExample(
             13, "a block size of four bytes",
             .refused(
                 .invalidField(
                     .fileParameters, field: "length", value: 4, path: path,
                     at: metadataOffset + 65_536)),
             change: { $0.metadataItems[0].length = 4 }),
-        FormatRule(
+        RuleExample(
             13, "an item twice", .refused(.overlap(.metadataTable, path: path, at: metadataOffset)),
             change: { builder in
                 builder.metadataItems.append(builder.metadataItems[1])
@@ -95,11 +95,11 @@ extension FormatRule {
         .fileParameters, .virtualDiskSize, .logicalSectorSize, .physicalSectorSize, .virtualDiskID,
     ]
 
-    private static let items: [FormatRule] = {
-        var rules: [FormatRule] = []
+    private static let items: [RuleExample] = {
+        var rules: [RuleExample] = []
         for (index, structure) in structures.enumerated() {
             rules.append(
-                FormatRule(
+                RuleExample(
                     14, "no \(structure.rawValue)", .refused(.missing(structure, path: path)),
                     change: { $0.metadataItems.remove(at: index) }))
         }
@@ -121,12 +121,12 @@ extension FormatRule {
     private static func value(
         _ what: String, _ value: UInt64, bytes: [UInt8], at offset: UInt64,
         of structure: Structure, field: String = "size"
-    ) -> FormatRule {
+    ) -> RuleExample {
         // The flags are the second half of the file parameters.
         let item = offset == 65_540 ? 65_536 : offset
         let error = VHDXError.invalidField(
             structure, field: field, value: value, path: path, at: metadataOffset + item)
-        return FormatRule(
+        return RuleExample(
             15, "\(what) \(value)", .refused(error),
             damage: { $0.put(bytes, at: metadataOffset + offset) })
     }
@@ -134,14 +134,14 @@ extension FormatRule {
     private static func value(
         _ what: String, _ number: UInt32, at offset: UInt64, of structure: Structure,
         field: String = "size"
-    ) -> FormatRule {
+    ) -> RuleExample {
         value(
             what, UInt64(number), bytes: ImageBuilder.bytes(number), at: offset, of: structure,
             field: field)
     }
 
-    private static let values: [FormatRule] = {
-        var rules: [FormatRule] = []
+    private static let values: [RuleExample] = {
+        var rules: [RuleExample] = []
         for size: UInt32 in [0, 1 << 19, 3 << 20, 1 << 29, .max] {
             rules.append(
                 value("block size", size, at: 65_536, of: .fileParameters, field: "block size"))

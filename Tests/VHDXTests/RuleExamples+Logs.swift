@@ -3,8 +3,8 @@ import TestSupport
 @testable import VHDX
 
 /// Rules 6 to 8: what stands in the log.
-extension FormatRule {
-    static let logs: [FormatRule] = marks + sizes + targets + entries
+extension RuleExample {
+    static let logs: [RuleExample] = marks + sizes + targets + entries
 
     private typealias Entry = ImageBuilder.LogEntry
     private static let guid = "0a0b0c0d-1111-4222-8333-444455556666"
@@ -19,8 +19,8 @@ extension FormatRule {
     private static func dirty(
         _ number: Int, _ what: String, _ outcome: Outcome, _ entries: [Entry],
         damage: @escaping @Sendable (MemoryFile) -> Void = { _ in }
-    ) -> FormatRule {
-        FormatRule(
+    ) -> RuleExample {
+        RuleExample(
             number, what, outcome, change: { $0.useLog(guid, entries) }, damage: damage)
     }
 
@@ -35,13 +35,13 @@ extension FormatRule {
             flushedFileOffset: flushed, lastFileOffset: last, descriptors)
     }
 
-    private static let marks: [FormatRule] = [
+    private static let marks: [RuleExample] = [
         dirty(6, "a log to replay", .accepted, [entry()]),
         dirty(6, "no entry", noValidEntry, []),
         dirty(
             6, "a torn entry only", noValidEntry, [entry()],
             damage: { $0.damage(at: logOffset + 4096 + 100) }),
-        FormatRule(
+        RuleExample(
             6, "entries of another session only", noValidEntry,
             change: { builder in
                 builder.useLog(guid, [entry()])
@@ -52,19 +52,19 @@ extension FormatRule {
         dirty(
             6, "another version of the log", invalidHeader("log version", 1), [entry()],
             damage: { $0.patchHeaders(1 as UInt16, at: 64) }),
-        FormatRule(
+        RuleExample(
             6, "another version, of an empty log", .accepted,
             damage: { $0.patchHeaders(1 as UInt16, at: 64) }),
         dirty(
             6, "a log without a length", invalidHeader("log length", 0), [entry()],
             damage: { $0.patchHeaders(0 as UInt32, at: 68) }),
-        FormatRule(
+        RuleExample(
             6, "an empty log without a length",
             .readOnly(.unsupported("an image without a log, for writing", path: path)),
             damage: { $0.patchHeaders(0 as UInt32, at: 68) }),
     ]
 
-    private static let sizes: [FormatRule] = [
+    private static let sizes: [RuleExample] = [
         dirty(
             7, "shorter than when the entry was written",
             .refused(.truncated(.log, path: path, at: end + 1, fileSize: end)),
@@ -79,11 +79,11 @@ extension FormatRule {
 
     // MARK: 8, what an entry may change
 
-    private static func target(_ what: String, _ descriptor: Entry.Descriptor) -> FormatRule {
+    private static func target(_ what: String, _ descriptor: Entry.Descriptor) -> RuleExample {
         dirty(8, "an entry that changes \(what)", noValidEntry, [entry(changing: [descriptor])])
     }
 
-    private static let targets: [FormatRule] = [
+    private static let targets: [RuleExample] = [
         target("the identifier", .data(at: 0, page)),
         target("the first header", .data(at: 64 << 10, page)),
         target("the second header", .data(at: 128 << 10, page)),
@@ -103,13 +103,13 @@ extension FormatRule {
         target("half a page of zeros", .zero(at: tableOffset, count: 512)),
     ]
 
-    private static func field(_ what: String, _ value: UInt32, at field: Int) -> FormatRule {
+    private static func field(_ what: String, _ value: UInt32, at field: Int) -> RuleExample {
         dirty(
             8, what, noValidEntry, [entry()],
             damage: { $0.patch(value, at: field, in: logOffset, count: 8192) })
     }
 
-    private static let entries: [FormatRule] = [
+    private static let entries: [RuleExample] = [
         field("an entry of no bytes", 0, at: 8),
         field("an entry that is shorter than its descriptors", 4096, at: 8),
         field("an entry as long as the log", 1 << 20, at: 8),
@@ -122,13 +122,13 @@ extension FormatRule {
         field("more descriptors than numbers", .max, at: 24),
         dirty(8, "sequence number 0", noValidEntry, [entry(0)]),
         dirty(8, "a file of 2^62 bytes", noValidEntry, [entry(last: 1 << 62)]),
-        FormatRule(
+        RuleExample(
             8, "data of another entry", noValidEntry,
             change: { builder in
                 builder.useLog(guid, [entry()])
                 builder.logEntries[0].dataSequenceNumber = 8
             }),
-        FormatRule(
+        RuleExample(
             8, "entries that fill the circle", noValidEntry,
             change: { builder in
                 let entries = (0..<256 as Range<UInt64>).map { index in

@@ -3,8 +3,8 @@ import TestSupport
 @testable import VHDX
 
 /// Rules 9 to 12: the region tables.
-extension FormatRule {
-    static let regions: [FormatRule] = tables + places + known + lengths
+extension RuleExample {
+    static let regions: [RuleExample] = tables + places + known + lengths
 
     private static func invalid(
         _ field: String, _ value: UInt64, entry index: UInt64 = 0
@@ -17,15 +17,15 @@ extension FormatRule {
                     at: regionTableOffset + 16 + index * 32)))
     }
 
-    private static let tables: [FormatRule] = [
-        FormatRule(
+    private static let tables: [RuleExample] = [
+        RuleExample(
             9, "the first table is damaged", .accepted, damage: { $0.damage(at: 192 << 10) }),
-        FormatRule(
+        RuleExample(
             9, "the second table is damaged", .accepted, damage: { $0.damage(at: 256 << 10) }),
-        FormatRule(
+        RuleExample(
             9, "the first table's checksum is wrong", .accepted,
             damage: { $0.damage(at: (192 << 10) + 60_000) }),
-        FormatRule(
+        RuleExample(
             9, "both tables are damaged",
             .refused(
                 .noValidCopy(
@@ -34,7 +34,7 @@ extension FormatRule {
             damage: { file in
                 for place: UInt64 in [192 << 10, 256 << 10] { file.damage(at: place) }
             }),
-        FormatRule(
+        RuleExample(
             9, "both tables are valid and differ",
             .refused(.ambiguous(.regionTable, path: path, at: regionTableOffset)),
             damage: { $0.patchRegionTables(0 as UInt32, at: 16 + 28, copies: [1]) }),
@@ -45,8 +45,8 @@ extension FormatRule {
     private static func region(
         _ what: String, offset: UInt64? = nil, length: UInt32? = nil, fileSize: UInt64? = nil,
         _ outcome: Outcome
-    ) -> FormatRule {
-        FormatRule(
+    ) -> RuleExample {
+        RuleExample(
             10, what, outcome, change: { $0.fileSize = fileSize },
             damage: { file in
                 if let offset { file.patchRegionTables(offset, at: 32) }
@@ -67,8 +67,8 @@ extension FormatRule {
             identifier: identifier, offset: end, length: 1 << 20, required: required)
     }
 
-    private static let places: [FormatRule] = [
-        FormatRule(
+    private static let places: [RuleExample] = [
+        RuleExample(
             10, "2048 entries",
             .refused(
                 .noValidCopy(
@@ -77,7 +77,7 @@ extension FormatRule {
                         .regionTable, field: "entry count", value: 2048, path: path,
                         at: regionTableOffset))),
             damage: { $0.patchRegionTables(2048 as UInt32, at: 8) }),
-        FormatRule(
+        RuleExample(
             10, "more entries than bytes",
             .refused(
                 .noValidCopy(
@@ -86,17 +86,17 @@ extension FormatRule {
                         .regionTable, field: "entry count", value: UInt64(UInt32.max), path: path,
                         at: regionTableOffset))),
             damage: { $0.patchRegionTables(UInt32.max, at: 8) }),
-        FormatRule(
+        RuleExample(
             10, "an entry twice", overlap(at: regionTableOffset + 16 + 64),
             change: { $0.regions.append(extra(ImageBuilder.batRegion, required: 1)) }),
-        FormatRule(
+        RuleExample(
             10, "an unknown region that is required",
             .refused(.unsupported("required region \(unknown)", path: path)),
             change: { $0.regions.append(extra(unknown, required: 1)) }),
-        FormatRule(
+        RuleExample(
             10, "an unknown region that is not required", .accepted,
             change: { $0.regions.append(extra(unknown, required: 0)) }),
-        FormatRule(
+        RuleExample(
             10, "known regions that are not required", .accepted,
             change: { builder in
                 for index in [0, 1] { builder.regions[index].required = 0 }
@@ -131,41 +131,41 @@ extension FormatRule {
                 at: tableOffset))
     }
 
-    private static let known: [FormatRule] = [
-        FormatRule(
+    private static let known: [RuleExample] = [
+        RuleExample(
             11, "no table of blocks", .refused(.missing(.blockAllocationTable, path: path)),
             change: { $0.regions.removeLast() }),
-        FormatRule(
+        RuleExample(
             11, "no metadata", .refused(.missing(.metadataTable, path: path)),
             change: { $0.regions.removeFirst() }),
-        FormatRule(
+        RuleExample(
             11, "no region", .refused(.missing(.metadataTable, path: path)),
             change: { $0.regions = [] }),
-        FormatRule(11, "a table that is one entry too short", shortTable(1 << 20)) {
+        RuleExample(11, "a table that is one entry too short", shortTable(1 << 20)) {
             // 131,073 entries, of which 1 MiB holds all but one.
             var builder = ImageBuilder(virtualSize: 131_042 << 20)
             builder.regions[1].length = 1 << 20
             return builder.build()
         },
-        FormatRule(11, "a table that is just long enough", .accepted) {
+        RuleExample(11, "a table that is just long enough", .accepted) {
             ImageBuilder(virtualSize: 131_041 << 20).build()
         },
-        FormatRule(11, "the largest disk, and a table for the smallest", shortTable(1 << 20)) {
+        RuleExample(11, "the largest disk, and a table for the smallest", shortTable(1 << 20)) {
             var builder = ImageBuilder(virtualSize: 64 << 40)
             builder.regions[1].length = 1 << 20
             return builder.build()
         },
     ]
 
-    private static let lengths: [FormatRule] = [
-        FormatRule(
+    private static let lengths: [RuleExample] = [
+        RuleExample(
             12, "a table of 4 GiB - 1", invalid("length", UInt64(UInt32.max), entry: 1),
             change: { $0.regions[1].length = .max }),
-        FormatRule(
+        RuleExample(
             12, "a table of almost 4 GiB in a short file",
             .refused(.truncated(.regionTable, path: path, at: tableOffset, fileSize: end)),
             damage: { $0.patchRegionTables(0xFFF0_0000 as UInt32, at: 16 + 32 + 24) }),
-        FormatRule(
+        RuleExample(
             12, "regions of almost 4 GiB", .accepted,
             change: { builder in
                 for index in [0, 1] {

@@ -3,35 +3,35 @@ import TestSupport
 @testable import VHDX
 
 /// Rules 1 to 5: the file and its headers.
-extension FormatRule {
-    static let headers: [FormatRule] = file + copies + numbers + placesOfTheLog
+extension RuleExample {
+    static let headers: [RuleExample] = file + copies + numbers + placesOfTheLog
 
-    private static let file: [FormatRule] = [
-        FormatRule(1, "empty", .refused(.notVHDX(path: path))) { MemoryFile() },
-        FormatRule(
+    private static let file: [RuleExample] = [
+        RuleExample(1, "empty", .refused(.notVHDX(path: path))) { MemoryFile() },
+        RuleExample(
             1, "shorter than the header section",
             .refused(.truncated(.log, path: path, at: logOffset, fileSize: (1 << 20) - 1)),
             damage: { $0.content.resize(to: (1 << 20) - 1) }),
-        FormatRule(
+        RuleExample(
             1, "only an identifier",
             .refused(
                 .noValidCopy(
                     .header, .truncated(.header, path: path, at: headerOffset, fileSize: 65536))),
             damage: { $0.content.resize(to: 65536) }),
-        FormatRule(
+        RuleExample(
             1, "another signature", .refused(.notVHDX(path: path)),
             damage: { $0.damage(at: 7, bits: 1) }),
     ]
 
-    private static let copies: [FormatRule] = [
-        FormatRule(
+    private static let copies: [RuleExample] = [
+        RuleExample(
             2, "no header starts with its signature",
             .refused(
                 .noValidCopy(.header, .wrongSignature(.header, path: path, at: headerOffset))),
             damage: { file in
                 for slot: UInt64 in [1, 2] { file.damage(at: slot << 16) }
             }),
-        FormatRule(
+        RuleExample(
             2, "no header has its checksum",
             .refused(
                 .noValidCopy(
@@ -41,7 +41,7 @@ extension FormatRule {
             damage: { file in
                 for slot: UInt64 in [1, 2] { file.put(0 as UInt32, at: slot << 16 | 4) }
             }),
-        FormatRule(
+        RuleExample(
             2, "both headers have version 2",
             .refused(
                 .noValidCopy(
@@ -49,7 +49,7 @@ extension FormatRule {
                     .invalidField(
                         .header, field: "version", value: 2, path: path, at: headerOffset))),
             damage: { $0.patchHeaders(2 as UInt16, at: 66) }),
-        FormatRule(
+        RuleExample(
             2, "one header is damaged", .accepted, damage: { $0.damage(at: headerOffset + 9) }),
     ]
 
@@ -57,23 +57,23 @@ extension FormatRule {
     private static let checksum =
         ImageBuilder(virtualSize: 8 << 20).build().peek(UInt32.self, at: headerOffset + 4)
 
-    private static let numbers: [FormatRule] = [
-        FormatRule(
+    private static let numbers: [RuleExample] = [
+        RuleExample(
             3, "equal numbers, different headers",
             .refused(.ambiguous(.header, path: path, at: headerOffset)),
             change: { builder in
                 for slot in [0, 1] { builder.headers[slot]?.sequenceNumber = 9 }
                 builder.headers[1]?.dataWriteGUID = unknown
             }),
-        FormatRule(
+        RuleExample(
             3, "equal numbers, equal headers", .accepted,
             change: { builder in
                 for slot in [0, 1] { builder.headers[slot]?.sequenceNumber = 9 }
             }),
-        FormatRule(
+        RuleExample(
             4, "the last sequence number", .readOnly(.sequenceNumberExhausted(path: path)),
             change: { $0.headers[1]?.sequenceNumber = .max }),
-        FormatRule(
+        RuleExample(
             4, "one before the last sequence number",
             .readOnly(.sequenceNumberExhausted(path: path)),
             change: { $0.headers[1]?.sequenceNumber = .max - 1 }),
@@ -84,8 +84,8 @@ extension FormatRule {
     private static func log(
         _ what: String, offset: UInt64? = nil, length: UInt32? = nil, fileSize: UInt64? = nil,
         _ outcome: Outcome
-    ) -> FormatRule {
-        FormatRule(
+    ) -> RuleExample {
+        RuleExample(
             5, what, outcome, change: { $0.fileSize = fileSize },
             damage: { file in
                 if let offset { file.patchHeaders(offset, at: 72) }
@@ -101,7 +101,7 @@ extension FormatRule {
         .refused(.truncated(.log, path: path, at: offset, fileSize: fileSize))
     }
 
-    private static let placesOfTheLog: [FormatRule] = [
+    private static let placesOfTheLog: [RuleExample] = [
         log("in the headers", offset: 0, invalidLog("log offset", 0)),
         log("in the region tables", offset: 192 << 10, invalidLog("log offset", 192 << 10)),
         log("unaligned", offset: 5 << 18, fileSize: 8 << 20, invalidLog("log offset", 5 << 18)),

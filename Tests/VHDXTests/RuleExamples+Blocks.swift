@@ -3,8 +3,8 @@ import TestSupport
 @testable import VHDX
 
 /// Rules 16 to 18, 25, 27 and 28: the table of blocks.
-extension FormatRule {
-    static let blocks: [FormatRule] = states + offsets + overlaps + arithmetic + kept + meaningless
+extension RuleExample {
+    static let blocks: [RuleExample] = states + offsets + overlaps + arithmetic + kept + meaningless
 
     private static func invalid(
         _ field: String, _ value: UInt64, entry index: UInt64 = 2
@@ -18,8 +18,8 @@ extension FormatRule {
     /// Block 2 with a raw entry, block 1 present at 4 MiB; the file ends at 8 MiB.
     private static func entry(
         _ number: Int, _ what: String, _ raw: UInt64, _ outcome: Outcome
-    ) -> FormatRule {
-        FormatRule(
+    ) -> RuleExample {
+        RuleExample(
             number, what, outcome,
             change: { builder in
                 builder.addBlock(1, at: end, content: [UInt8](1, 512))
@@ -28,8 +28,8 @@ extension FormatRule {
             })
     }
 
-    private static let states: [FormatRule] = {
-        var rules: [FormatRule] = []
+    private static let states: [RuleExample] = {
+        var rules: [RuleExample] = []
         for state: UInt64 in [0, 1, 2, 3, 6] {
             let raw: UInt64 = 5 << 20 | 8 | state
             rules.append(
@@ -45,7 +45,7 @@ extension FormatRule {
         for state: UInt64 in 1...7 {
             let outcome = invalid("sector bitmap state", state, entry: 4096)
             rules.append(
-                FormatRule(16, "a bitmap in state \(state) without a parent", outcome) {
+                RuleExample(16, "a bitmap in state \(state) without a parent", outcome) {
                     var builder = ImageBuilder(virtualSize: 5 << 30)
                     builder.rawBATEntries[4096] = 5 << 20 | state
                     builder.fileSize = 8 << 20
@@ -55,7 +55,7 @@ extension FormatRule {
         return rules
     }()
 
-    private static let offsets: [FormatRule] = [
+    private static let offsets: [RuleExample] = [
         entry(17, "present at offset 0", 6, invalid("file offset", 0)),
         entry(17, "present at 1 MiB, the log", logOffset | 6, overlap(at: logOffset)),
     ]
@@ -73,8 +73,8 @@ extension FormatRule {
     private static func large(
         _ what: String, _ outcome: Outcome,
         change: @escaping @Sendable (inout ImageBuilder) -> Void
-    ) -> FormatRule {
-        FormatRule(18, what, outcome) {
+    ) -> RuleExample {
+        RuleExample(18, what, outcome) {
             var builder = ImageBuilder(virtualSize: 64 << 20, blockSize: 4 << 20)
             builder.fileSize = 64 << 20
             change(&builder)
@@ -82,7 +82,7 @@ extension FormatRule {
         }
     }
 
-    private static let overlaps: [FormatRule] = [
+    private static let overlaps: [RuleExample] = [
         entry(18, "a block behind the end", 8 << 20 | 6, beyondTheEnd(8 << 20)),
         entry(18, "a block over the metadata", metadataOffset | 6, overlap(at: metadataOffset)),
         entry(18, "a block over the table", tableOffset | 6, overlap(at: tableOffset)),
@@ -104,14 +104,14 @@ extension FormatRule {
                 .init(identifier: unknown, offset: 14 << 20, length: 1 << 20, required: 0))
             builder.addBlock(0, at: 13 << 20)
         },
-        FormatRule(
+        RuleExample(
             18, "a file cut in its last block",
             .refused(.truncated(.payloadBlock, path: path, at: end, fileSize: (5 << 20) - 1)),
             change: { builder in
                 builder.addBlock(7)
                 builder.fileSize = (5 << 20) - 1
             }),
-        FormatRule(18, "a file cut in its last block, behind the disk's end", .accepted) {
+        RuleExample(18, "a file cut in its last block, behind the disk's end", .accepted) {
             var builder = ImageBuilder(virtualSize: (7 << 20) + 512)
             builder.addBlock(7)
             builder.fileSize = (4 << 20) + 512
@@ -124,8 +124,8 @@ extension FormatRule {
 
     private static let far: [UInt64] = [256 << 40, 1 << 62, 1 << 63, 0xFFFF_FFFF_FFF0_0000]
 
-    private static let arithmetic: [FormatRule] = {
-        var rules: [FormatRule] = []
+    private static let arithmetic: [RuleExample] = {
+        var rules: [RuleExample] = []
         for offset in far {
             for state: UInt64 in [1, 3, 6] {
                 rules.append(
@@ -135,13 +135,13 @@ extension FormatRule {
             }
         }
         rules.append(
-            FormatRule(25, "the largest block at the end of all numbers", largestBlock) {
+            RuleExample(25, "the largest block at the end of all numbers", largestBlock) {
                 var builder = ImageBuilder(virtualSize: 1 << 30, blockSize: 256 << 20)
                 builder.rawBATEntries[2] = 0xFFFF_FFFF_FFF0_0006
                 return builder.build()
             })
         rules.append(
-            FormatRule(25, "the last block of the largest disk behind the end", lastBlock) {
+            RuleExample(25, "the last block of the largest disk behind the end", lastBlock) {
                 var builder = ImageBuilder(virtualSize: 64 << 40, blockSize: 256 << 20)
                 builder.rawBATEntries[builder.batIndex(ofBlock: (1 << 18) - 1)] = 1 << 40 | 6
                 return builder.build()
@@ -156,8 +156,8 @@ extension FormatRule {
 
     // MARK: 27 and 28
 
-    private static let kept: [FormatRule] = {
-        var rules: [FormatRule] = []
+    private static let kept: [RuleExample] = {
+        var rules: [RuleExample] = []
         for state: UInt64 in [1, 3] {
             let name = "state \(state)"
             rules.append(entry(27, "\(name) with a place", 5 << 20 | state, .accepted))
@@ -171,8 +171,8 @@ extension FormatRule {
         return rules
     }()
 
-    private static let meaningless: [FormatRule] = {
-        var rules: [FormatRule] = []
+    private static let meaningless: [RuleExample] = {
+        var rules: [RuleExample] = []
         for state: UInt64 in [0, 2] {
             for mebibyte: UInt64 in [1, 4, 8, 1 << 43] {
                 rules.append(
