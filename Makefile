@@ -1,10 +1,10 @@
-# The one entry for people: demo, test, bench, lint, build. Each sets up what it needs.
+# The one entry for people: demo, test, bench, fuzz, lint, build. Each sets up what it needs.
 
 PACKAGES = libssl-dev liblz4-dev pkg-config qemu-utils e2fsprogs xz-utils rsync strace util-linux \
 	python3 python3-venv python3-libvhdi openssl
-RELEASE = swift build -c release --static-swift-stdlib --product vhdresync
+RELEASE = swift build -c release --static-swift-stdlib --product
 
-.PHONY: demo test bench bench-short lint build setup packages oracles images clean
+.PHONY: demo test bench bench-short fuzz lint build setup packages oracles images clean
 
 # Makes a real disk and a stale replica of it, and brings the replica up to date.
 demo: build
@@ -26,12 +26,24 @@ bench: build
 bench-short: build
 	Benchmarks/bench --short
 
+# Damaged images, thousands a minute: each target for so many seconds. Another seed, other images.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 1
+FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain
+
+fuzz: packages
+	$(RELEASE) fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		.build/release/fuzz $$target --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) \
+			$(FUZZ_OPTIONS) || exit 1; \
+	done
+
 lint:
 	swift format lint --strict -r Sources Tests Benchmarks Package.swift
 
 # The program, with the Swift libraries inside it: .build/release/vhdresync.
 build: packages
-	$(RELEASE)
+	$(RELEASE) vhdresync
 
 # The project's own test images, made anew and checked.
 images: packages

@@ -61,6 +61,13 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: rules
         ),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: ["TestSupport", "VHDX", "Storage"],
+            path: "Tests/Fuzzing",
+            exclude: ["corpus"],
+            swiftSettings: rules
+        ),
         .testTarget(
             name: "StorageTests", dependencies: ["TestSupport", "Storage", "CSystem"],
             swiftSettings: rules),

@@ -101,10 +101,11 @@ extension Folder {
 }
 
 extension FileError {
-    /// Whether there is no file of that name.
+    /// Whether there is no file of that name, or can be none: what is one name on Windows may have
+    /// more bytes than one has here.
     public var isMissing: Bool {
         guard case .system(_, _, _, let errno) = self else { return false }
-        return errno == ENOENT || errno == ENOTDIR
+        return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG
     }
 
     /// Whether a name led out of the folder that it had to stay in.

@@ -2,7 +2,7 @@ internal import Storage
 
 extension ImageWriter where File: ~Copyable {
     /// Makes the disk larger and closes the image. What is new reads as zeros; in a differencing
-    /// image, as the parent.
+    /// image, as the parent. What was written before becomes part of it.
     ///
     /// A crash or an error at any point leaves the old size or the new one, and the content as it
     /// was. The block allocation table stays where it is, or moves where it no longer fits.
@@ -30,6 +30,8 @@ extension WriteSession {
         in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
         let new = try geometry.grown(to: virtualSize)
+        // The larger table is made from what stands in the file.
+        try commit(in: file)
         try begin(in: file)
         try clearTail(isFixed: isFixed, in: file)
         let added = geometry.payloadBlockCount..<new.payloadBlockCount

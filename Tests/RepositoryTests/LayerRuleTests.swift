@@ -11,11 +11,14 @@ struct LayerRule {
     static let foundationModules: Set = ["Foundation", "FoundationEssentials"]
     static let modulesWithFoundation: Set = ["Replication", "VHDResyncCommand"]
 
-    /// Reads the order from the manifest: every target before the ones for tests.
+    /// Targets that are no modules of the product.
+    static let testTargets: Set = ["TestSupport", "fuzz"]
+
+    /// Reads the order from the manifest: every target but those for tests.
     init(manifest: String) {
         let pattern = #/\.(?:target|systemLibrary|executableTarget)\(\s*name: "(\w+)"/#
         modules = manifest.matches(of: pattern).map { String($0.1) }
-            .filter { $0 != "TestSupport" }
+            .filter { !Self.testTargets.contains($0) }
     }
 
     func findings(in file: RepositoryFile) -> [Finding] {

@@ -54,6 +54,22 @@ struct ImageGrowthTests {
         }
     }
 
+    @Test("What was written before and not committed stays, whether the table moves or not")
+    func uncommittedContent() throws {
+        for size in [9 << 20, 256 << 30] as [UInt64] {
+            var builder = ImageBuilder(virtualSize: 8 << 20)
+            builder.addBlock(3, content: [UInt8](3, 1 << 20))
+            let file = builder.build()
+            let writer = try ImageWriter(file)
+            try writer.fill(7, count: 4096, at: 1 << 20)
+            try writer.writeZeros(3 << 20..<4 << 20)
+            try writer.grow(to: size)
+            let reader = try ImageReader(file)
+            #expect(try reader.bytes(at: 1 << 20, count: 4096).consists(of: 7), "\(size)")
+            #expect(try reader.bytes(at: 3 << 20, count: 1 << 20).consists(of: 0), "\(size)")
+        }
+    }
+
     @Test("A table that no longer fits moves, and its old space is used again")
     func movedTable() throws {
         // 64 GiB in blocks of 1 MiB take 512 KiB of table; 256 GiB take 2 MiB.
