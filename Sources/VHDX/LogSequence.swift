@@ -212,7 +212,9 @@ private struct LogSearch {
 
     /// Where the targets of an entry must end, so that a log cannot make a file grow at will.
     private func fileLimit(_ header: LogEntryHeader) -> UInt64 {
-        max(header.lastFileOffset, fileSize.roundedUp(toMultipleOf: .mebibyte) ?? fileSize)
+        let end = max(
+            header.lastFileOffset, fileSize.roundedUp(toMultipleOf: .mebibyte) ?? fileSize)
+        return min(end, Self.maximumFileSize)
     }
 }
 

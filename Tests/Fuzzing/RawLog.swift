@@ -109,9 +109,10 @@ struct RawLog {
     }
 
     private func hasValidSectors(_ entry: Entry) -> Bool {
-        let limit = max(
+        let end = max(
             entry.lastFileOffset,
             content.byteCount.roundedUp(toMultipleOf: .mebibyte) ?? content.byteCount)
+        let limit = min(end, 256 << 40)
         var dataCount = 0
         for index in 0..<entry.descriptorCount {
             let descriptor = 64 + index * 32

@@ -98,6 +98,10 @@ extension RuleExample {
         target("what lies at the end of all numbers", .data(at: 0xFFFF_FFFF_FFFF_F000, page)),
         target("2^63 bytes", .zero(at: tableOffset, count: 1 << 63)),
         target("a range whose end overflows", .zero(at: 1 << 63, count: 1 << 63)),
+        dirty(
+            8, "an entry that changes what lies past 256 TiB, in a file that is longer",
+            noValidEntry, [entry(changing: [.data(at: 300 << 40, page)])],
+            damage: { $0.content.resize(to: 512 << 40) }),
         target("half a page", .data(at: tableOffset + 512, page)),
         target("zeros from half a page on", .zero(at: tableOffset + 512, count: 4096)),
         target("half a page of zeros", .zero(at: tableOffset, count: 512)),
