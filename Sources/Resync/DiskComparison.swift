@@ -36,7 +36,7 @@ public struct DiskComparison: Sendable {
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor, sizesMayDiffer: Bool = false
     ) throws(ResyncError) -> DiskReport {
         let other = try PrimaryDisk(
-            openingImageAt: replica, .replica, parents: options.parents)
+            openingImageAt: replica, .replica, parents: options.parentsOfReplica)
         let size = source.reader.virtualSize
         let isSmaller = other.reader.virtualSize < size
         guard

@@ -16,7 +16,8 @@ public struct LocalResync: Sendable {
 
     /// Compares, writes what differs, and proves the result.
     ///
-    /// After an error before the first difference the replica is untouched; after a later one it is
+    /// After an error before the first difference the replica is untouched, or was made or grown as
+    /// the monitor says; after a later one it is
     /// a valid image with some blocks of the primary, and the next run completes it. Counts so far
     /// stand in the monitor in both cases.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
@@ -36,9 +37,13 @@ public struct LocalResync: Sendable {
         if exists {
             // A replica that must not be written to is left as it is, its log included.
             let size = try checkedReplicaSize(source.reader)
-            if size < source.reader.virtualSize { try growReplica(to: source.reader.virtualSize) }
+            if size < source.reader.virtualSize {
+                try growReplica(to: source.reader.virtualSize)
+                monitor.note(.grown)
+            }
         } else {
             try ReplicaCreation(path: replica, options: options).run(like: source.reader)
+            monitor.note(.made)
         }
         let roots = try resynchronize(source, monitor)
         if options.verifiesWholeReplica { try verify(roots, source, monitor) }
@@ -152,9 +157,8 @@ public struct LocalResync: Sendable {
         let size = reader.virtualSize
         if size > primary.virtualSize || !options.growsReplica { try checkSize(size, of: primary) }
         guard !options.breaksChildren else { return size }
-        try onDisk(.replica) { () throws(VHDXError) in
-            guard let child = try reader.visibleChild() else { return }
-            throw .hasChild(path: replica, child: child)
+        if let child = reader.visibleChild() {
+            throw .disk(.replica, .hasChild(path: replica, child: child))
         }
         return size
     }

@@ -32,9 +32,10 @@ extension ResyncOptions {
     /// Where the parents of the replica may be: the one that it is made on lies where it was named.
     var parentsOfReplica: ParentSearch {
         guard let parentOfNewReplica else { return parents }
-        let slash = parentOfNewReplica.lastIndex(of: "/")
         var search = parents
-        search.folders.append(slash.map { String(parentOfNewReplica[...$0]) } ?? ".")
+        // The locator leads to the file itself, where this is a link.
+        let folder = try? Folder.realPath(ofFolderOf: parentOfNewReplica)
+        search.folders.append(folder ?? PathText.folder(of: parentOfNewReplica))
         return search
     }
 }

@@ -16,6 +16,15 @@ public enum StopReason: Int, Error, Equatable, Sendable {
     case timeout = 2
 }
 
+/// What was done to the replica as a file before its content was compared.
+public enum ReplicaPreparation: Int, Sendable {
+    case none
+    /// It was made, empty.
+    case made
+    /// It was made as large as the primary.
+    case grown
+}
+
 /// The counts of one disk. All are final when the run has ended, and true so far while it runs.
 public struct ResyncCounts: Equatable, Sendable {
     /// Virtual size of the disk in bytes; 0 until it is open.
@@ -41,6 +50,7 @@ public struct ResyncCounts: Equatable, Sendable {
 public final class ResyncMonitor: Sendable {
     private let phaseValue = Atomic<Int>(ResyncPhase.opening.rawValue)
     private let stopValue = Atomic<Int>(0)
+    private let preparationValue = Atomic<Int>(ReplicaPreparation.none.rawValue)
     private let virtualSize = Atomic<UInt64>(0)
     private let blocksTotal = Atomic<UInt64>(0)
     private let blocksSkipped = Atomic<UInt64>(0)
@@ -55,6 +65,10 @@ public final class ResyncMonitor: Sendable {
 
     public var phase: ResyncPhase {
         ResyncPhase(rawValue: phaseValue.load(ordering: .acquiring)) ?? .opening
+    }
+
+    public var preparation: ReplicaPreparation {
+        ReplicaPreparation(rawValue: preparationValue.load(ordering: .acquiring)) ?? .none
     }
 
     public var counts: ResyncCounts {
@@ -81,6 +95,10 @@ public final class ResyncMonitor: Sendable {
     /// Why the run is to stop, or nil.
     public var stopReason: StopReason? {
         StopReason(rawValue: stopValue.load(ordering: .acquiring))
+    }
+
+    func note(_ preparation: ReplicaPreparation) {
+        preparationValue.store(preparation.rawValue, ordering: .releasing)
     }
 
     func begin(_ phase: ResyncPhase) {

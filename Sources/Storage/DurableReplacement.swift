@@ -66,7 +66,7 @@ public struct DurableReplacement: ~Copyable {
     }
 
     private static func flushDirectory(of path: String) throws(FileError) {
-        let parent = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let parent = PathText.folder(of: path)
         let rawValue = unsafe open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         let descriptor = Descriptor(rawValue: rawValue)
         guard descriptor.rawValue >= 0, retrying({ fsync(descriptor.rawValue) }) == 0 else {

@@ -51,19 +51,17 @@ public struct Folder: ~Copyable, Sendable {
 
     /// The folder in which the file stands that a path leads to.
     public static func realPath(ofFolderOf path: String) throws(FileError) -> String {
-        let path = try realPath(of: path)
-        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return "/" }
-        return String(path[..<slash])
+        PathText.folder(of: try realPath(of: path))
     }
 
     /// The way from a folder to a file, both as ``realPath(of:)`` gives them: `./name`, or with as
     /// many `..` as it takes.
     public static func relativePath(from folder: String, to path: String) -> String {
-        let start = folder.split(separator: "/")
-        let end = path.split(separator: "/")
+        let start = PathText.components(of: folder)
+        let end = PathText.components(of: path)
         let common = zip(start, end).prefix { $0 == $1 }.reduce(0) { count, _ in count + 1 }
         let up = start.count - common
-        let steps = up == 0 ? ["."] : Array(repeating: Substring(".."), count: up)
+        let steps = up == 0 ? ["."] : Array(repeating: "..", count: up)
         return (steps + end.dropFirst(common)).joined(separator: "/")
     }
 }
@@ -75,9 +73,8 @@ extension Folder {
     /// - Returns: nil where there is no such file.
     public func file(ignoringCaseOf name: String) throws(FileError) -> DiskFile? {
         if let file = try fileIfThere(name) { return file }
-        let slash = name.lastIndex(of: "/")
-        let container = slash.map { String(name[..<$0]) } ?? ""
-        let last = slash.map { String(name[name.index(after: $0)...]) } ?? name
+        let container = PathText.folder(of: name)
+        let last = PathText.name(of: name)
         let names: [String]
         do throws(FileError) {
             names = try Folder(opening: "\(path)/\(container)").names()
@@ -87,7 +84,7 @@ extension Folder {
         }
         let matches = names.filter { $0.lowercased() == last.lowercased() }
         guard matches.count == 1 else { return nil }
-        return try fileIfThere(container.isEmpty ? matches[0] : "\(container)/\(matches[0])")
+        return try fileIfThere("\(container)/\(matches[0])")
     }
 
     private func fileIfThere(_ name: String) throws(FileError) -> DiskFile? {

@@ -21,7 +21,7 @@ enum CheckText {
         let value = field(finding).map { ", 0x" + String($0, radix: 16) } ?? ""
         let more = finding.more > 0 ? "; and \(finding.more) more" : ""
         return "\(finding.severity.rawValue): \(finding.rule.rawValue) (\(finding.rule.section)): "
-            + "\(finding.structure.rawValue)\(place)\(value): \(finding.message)\(more)\n"
+            + "\(finding.structure.rawValue)\(place)\(value): \(finding.message.printable)\(more)\n"
     }
 
     /// The value, where it is what stands in a field. The message says the other ones.

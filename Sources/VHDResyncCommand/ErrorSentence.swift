@@ -6,12 +6,17 @@ internal import VHDX
 extension ResyncError {
     /// What happened, what it means for the replica, and what to do: one clause after another,
     /// without a capital or a full stop. The report is that of a run which could write.
-    func sentence(_ report: DiskReport?) -> String {
+    func sentence(
+        _ report: DiskReport?, _ preparation: ReplicaPreparation = .none
+    ) -> String {
         guard let report else { return "\(self)" + (isOutOfSpace ? "; free space there" : "") }
         guard report.counts.bytesWritten > 0 else {
-            if isOutOfSpace { return "\(self); free space there and run the same command again" }
-            if case .stopped = self { return "\(self); nothing was written" }
-            return "\(self)"
+            let state = preparation.consequence
+            if isOutOfSpace {
+                return "\(self)\(state); free space there and run the same command again"
+            }
+            if case .stopped = self, state.isEmpty { return "\(self); nothing was written" }
+            return "\(self)\(state)"
         }
         return "\(self); \(written(report)), and \(consequence)"
     }
@@ -55,5 +60,16 @@ extension ResyncError {
         }
         guard case .system(_, _, _, let errno) = fileError else { return false }
         return errno == ENOSPC || errno == EDQUOT
+    }
+}
+
+extension ReplicaPreparation {
+    /// What an error means for a replica of which no block was written yet.
+    fileprivate var consequence: String {
+        switch self {
+        case .none: ""
+        case .made: "; the new replica is a valid image that holds nothing of the primary yet"
+        case .grown: "; the replica has its new size, and its old content"
+        }
     }
 }

@@ -55,7 +55,7 @@ struct JobRun {
             var report = disk
             report.counts = monitor.counts
             let code = ReturnCode(error)
-            let sentence = error.sentence(isWriting ? report : nil)
+            let sentence = error.sentence(isWriting ? report : nil, monitor.preparation)
             if error == .stopped(.cancelled) {
                 job.terminate(code, sentence)
             } else {

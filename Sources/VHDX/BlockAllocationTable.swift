@@ -79,7 +79,8 @@ struct BlockAllocationTable: Sendable {
         of index: UInt64, from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> [UInt64] {
         let first = index.roundedDown(toMultipleOf: MetadataPages.wordCount)
-        let table = self
+        // Without the pages, which would be copied once they change.
+        let table = BlockAllocationTable(geometry: geometry, region: region)
         return try pages.words(at: position(ofPageOf: index), from: file) {
             (words) throws(VHDXError) in
             // The table was checked when the image was opened; what changed since must not do harm.

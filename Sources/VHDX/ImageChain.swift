@@ -52,24 +52,37 @@ struct ImageChain {
         var firstError: VHDXError?
         let places = try places(of: path, locator)
         for place in places {
+            let file: DiskFile
             do throws(VHDXError) {
-                guard let file = try open(place, of: path) else { continue }
-                try take(file, of: path, locator)
-                return file
+                guard let found = try candidate(at: place, of: path, locator) else { continue }
+                file = found
             } catch {
-                switch error {
-                case .parentMismatch(path, _, _, _), .parentOutsideFolders(path, _):
-                    firstError = firstError ?? error
-                default: throw error
-                }
+                firstError = firstError ?? error
+                continue
             }
+            try take(file, of: path)
+            return file
         }
         throw firstError ?? .parentNotFound(path: path, names: places.map(\.description))
     }
 
-    /// Checks that a file is the parent, locks it, and makes it part of the chain.
+    /// The file at a place, if it is in a state that the locator names; nil where there is none.
+    private func candidate(
+        at place: Place, of path: String, _ locator: ParentLocator
+    ) throws(VHDXError) -> DiskFile? {
+        guard let file = try open(place, of: path) else { return nil }
+        // Before anything else of it is believed: is it the one that is looked for?
+        let found = try ImageLayout.readHeader(from: file).header.dataWriteGUID
+        guard locator.names(found) else {
+            throw .parentMismatch(
+                path: path, parent: file.name, expected: locator.linkage, found: found)
+        }
+        return file
+    }
+
+    /// Locks the parent, and makes it part of the chain.
     private mutating func take(
-        _ file: borrowing DiskFile, of path: String, _ locator: ParentLocator
+        _ file: borrowing DiskFile, of path: String
     ) throws(VHDXError) {
         let fingerprint = file.openingFingerprint
         guard !opened.contains(where: { $0.isSameFile(as: fingerprint) }) else {
@@ -77,12 +90,6 @@ struct ImageChain {
         }
         guard opened.count < Self.maximumDepth else {
             throw .limitExceeded("more than \(Self.maximumDepth) images in a chain", path: path)
-        }
-        // Before anything else of it is believed: is it the one that is looked for?
-        let found = try ImageLayout.readHeader(from: file).header.dataWriteGUID
-        guard locator.names(found) else {
-            throw .parentMismatch(
-                path: path, parent: file.name, expected: locator.linkage, found: found)
         }
         opened.append(fingerprint)
         try onFile { () throws(FileError) in try file.lock(for: .reading) }
@@ -119,9 +126,8 @@ struct ImageChain {
             }
             places.append(place(of: relative, from: folder))
         }
-        let names = [ParentLocator.Key.relativePath, .volumePath, .absolutePath]
-            .compactMap { locator[$0].flatMap { Self.components(of: $0).last } }
-            .filter { $0 != ".." }
+        let names = ParentLocator.Key.paths
+            .compactMap { locator.components(of: $0).last }.filter { $0 != ".." }
         for folder in allowed.dropFirst() {
             for name in names where !places.contains(Place(folder: folder, name: name)) {
                 places.append(Place(folder: folder, name: name))
@@ -132,12 +138,15 @@ struct ImageChain {
 
     /// Where a relative path of Windows leads from a folder.
     private func place(of text: String, from folder: String) -> Place {
-        var components = Self.components(of: folder)
+        var components = PathText.components(of: folder)
         // A drive, a server or the root: not a relative path, whatever its key says.
-        guard !text.contains(":"), text.first != "\\", text.first != "/" else {
+        let first = text.utf8.first
+        guard !text.utf8.contains(UInt8(ascii: ":")), first != UInt8(ascii: "\\"),
+            first != UInt8(ascii: "/")
+        else {
             return Place(folder: nil, name: text)
         }
-        for component in Self.components(of: text) {
+        for component in ParentLocator.components(of: text) {
             if component != ".." {
                 components.append(component)
             } else if components.popLast() == nil {
@@ -145,16 +154,12 @@ struct ImageChain {
             }
         }
         for folder in allowed {
-            let own = Self.components(of: folder)
+            let own = PathText.components(of: folder)
             guard components.starts(with: own), components.count > own.count else { continue }
             let name = components.dropFirst(own.count).joined(separator: "/")
             return Place(folder: folder, name: name)
         }
         return Place(folder: nil, name: text)
-    }
-
-    private static func components(of path: String) -> [String] {
-        path.split { $0 == "\\" || $0 == "/" }.map(String.init).filter { $0 != "." }
     }
 
     /// Opens the file at a place; nil where there is none.

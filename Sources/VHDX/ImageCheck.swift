@@ -260,8 +260,11 @@ extension ImageCheck {
             position = reading.position
         } catch {
             list.add(error)
-            guard let rest = copies.lazy.compactMap(\.value).first else { return nil }
+            guard let index = copies.firstIndex(where: { $0.value != nil }),
+                let rest = copies[index].value
+            else { return nil }
             table = rest
+            position = RegionTable.positions[index]
         }
         for error in table.errors(in: file, at: position) { addRegionError(error) }
         let bytes = try file.structure(.regionTable, at: position, count: RegionTable.byteCount)

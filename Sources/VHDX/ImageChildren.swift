@@ -5,13 +5,19 @@ extension ImageReader where File == DiskFile {
     /// where none can be seen. A change to this image would make it useless: its locator names the
     /// DataWriteGuid, which a writer renews.
     ///
-    /// Files that cannot be read, or that no longer match, are no children.
-    public func visibleChild() throws(VHDXError) -> String? {
-        let (folder, ownName, names) = try onFile { () throws(FileError) in
+    /// Files that cannot be read, or that no longer match, are no children; in a folder that cannot
+    /// be listed none can be seen.
+    public func visibleChild() -> String? {
+        let folder: String
+        let ownName: String
+        let names: [String]
+        do throws(FileError) {
             let path = try Folder.realPath(of: file.name)
-            let folder = try Folder.realPath(ofFolderOf: path)
-            let ownName = path.split(separator: "/").last.map(String.init) ?? path
-            return (folder, ownName, try Folder(opening: folder).names().sorted())
+            ownName = PathText.name(of: path)
+            folder = PathText.folder(of: path)
+            names = try Folder(opening: folder).names().sorted()
+        } catch {
+            return nil
         }
         for name in names where name.lowercased().hasSuffix("vhdx") && name != ownName {
             let path = "\(folder)/\(name)"
@@ -31,9 +37,8 @@ extension ImageReader where File == DiskFile {
 extension ParentLocator {
     /// Whether one of the paths ends in this name; Windows does not tell case apart.
     fileprivate func leads(to name: String) -> Bool {
-        [Key.relativePath, .volumePath, .absolutePath].contains { key in
-            let last = self[key]?.split { $0 == "\\" || $0 == "/" }.last
-            return last?.lowercased() == name.lowercased()
+        Key.paths.contains { key in
+            components(of: key).last?.lowercased() == name.lowercased()
         }
     }
 }

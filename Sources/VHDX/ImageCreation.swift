@@ -43,8 +43,7 @@ public struct ParentReference: Equatable, Sendable {
         dataWriteGUID = parent.dataWriteGUID
         let parentPath = parent.file.name
         relativePath = try onFile { () throws(FileError) in
-            let slash = path.lastIndex(of: "/")
-            let folder = try Folder.realPath(of: slash.map { String(path[...$0]) } ?? ".")
+            let folder = try Folder.realPath(of: PathText.folder(of: path))
             return Folder.relativePath(from: folder, to: try Folder.realPath(of: parentPath))
         }
     }
@@ -145,10 +144,15 @@ public enum ImageCreation {
         guard !specification.isFixed || specification.parent == nil else {
             throw .invalidGeometry("a fixed image has no parent")
         }
-        let locator = specification.parent.map { parent in
-            ParentLocator(
-                linkage: parent.dataWriteGUID,
-                relativePath: parent.relativePath.split(separator: "/").joined(separator: "\\"))
+        let locator = try specification.parent.map { (parent) throws(VHDXError) in
+            let path = parent.relativePath
+            // Whoever reads the locator would take these for a drive, or for two names.
+            guard !path.utf8.contains(where: { [UInt8](#":\"#.utf8).contains($0) }) else {
+                throw .invalidGeometry("no locator can hold the name of its parent, \(path)")
+            }
+            let names = PathText.components(of: path)
+            return ParentLocator(
+                linkage: parent.dataWriteGUID, relativePath: names.joined(separator: #"\"#))
         }
         let items = MetadataItems(
             blockSize: specification.blockSize,

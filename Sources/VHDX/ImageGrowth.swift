@@ -2,7 +2,8 @@ internal import Storage
 
 extension ImageWriter where File: ~Copyable {
     /// Makes the disk larger and closes the image. What is new reads as zeros; in a differencing
-    /// image, as the parent. What was written before becomes part of it.
+    /// image, new blocks read as the parent, and so does the rest of a last block that is partially
+    /// present. What was written before becomes part of it.
     ///
     /// A crash or an error at any point leaves the old size or the new one, and the content as it
     /// was. The block allocation table stays where it is, or moves where it no longer fits.

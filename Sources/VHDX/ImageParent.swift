@@ -8,6 +8,18 @@ public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
         self.reader = reader
     }
 
+    /// The search of who was given the parent, or none, with the image at a path.
+    static func given(
+        _ parent: ImageParent?, for path: String
+    ) -> (ParentLocator) throws(VHDXError) -> ImageParent {
+        { (_) throws(VHDXError) in
+            guard let parent else {
+                throw .unsupported("a differencing image, which needs its parent", path: path)
+            }
+            return parent
+        }
+    }
+
     /// Finds what an image builds on; nil where it builds on none. What was found must be in the
     /// state that the image's locator names, and have its sectors.
     static func find(

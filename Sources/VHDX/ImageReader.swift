@@ -21,12 +21,7 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         _ file: consuming File, parent: ImageParent<File>? = nil
     ) throws(VHDXError) {
         let path = file.name
-        try self.init(file) { (_) throws(VHDXError) in
-            guard let parent else {
-                throw .unsupported("a differencing image, which needs its parent", path: path)
-            }
-            return parent
-        }
+        try self.init(file, findParent: ImageParent.given(parent, for: path))
     }
 
     /// Opens and checks an image; `findParent` gets the locator of a differencing one.
@@ -43,7 +38,9 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
             overlay = LogOverlay()
         }
         let imageFile = try ImageFile(file, overlay: overlay)
-        let layout = try ImageLayout(reading: imageFile, header: header)
+        var layout = try ImageLayout(reading: imageFile, header: header)
+        // Who only reads needs no space.
+        layout.space = SpaceMap()
         parent = try ImageParent.find(for: layout, of: imageFile.name, findParent)
         self.layout = layout
         map = Lock(BlockMap(table: layout.table))
@@ -60,7 +57,7 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     public var dataWriteGUID: GUID { layout.header.header.dataWriteGUID }
 
     /// Whether the image keeps all its blocks allocated.
-    public var isFixed: Bool { layout.items.leavesBlocksAllocated }
+    public var isFixed: Bool { layout.items.kind == .fixed }
 
     /// Whether both headers still read as when the image was opened.
     public func headerIsUnchanged() throws(VHDXError) -> Bool {
@@ -112,9 +109,10 @@ extension ImageReader where File == DiskFile {
         return try parent.reader.isUnchanged()
     }
 
-    /// Asks the kernel to read the file from the device next time.
+    /// Asks the kernel to read the files, those of the parents too, from the device next time.
     public func dropCache() {
         file.base.dropCache()
+        parent?.reader.dropCache()
     }
 }
 

@@ -34,12 +34,7 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         _ file: consuming File, parent: ImageParent<File>? = nil
     ) throws(VHDXError) {
         let path = file.name
-        try self.init(file) { (_) throws(VHDXError) in
-            guard let parent else {
-                throw .unsupported("a differencing image, which needs its parent", path: path)
-            }
-            return parent
-        }
+        try self.init(file, findParent: ImageParent.given(parent, for: path))
     }
 
     /// Opens and checks an image, and replays its log; `findParent` gets the locator of a

@@ -64,7 +64,7 @@ struct SpaceMap: Equatable, Sendable {
         start = min(start, limit)
         let range = start << 20..<(start + wanted) << 20
         guard occupy(range) else { return nil }
-        // All blocks of an image have one size, so nothing shorter before this run is of use.
+        // Most runs have the size of a block, so nothing shorter before this one is of use.
         searchStart = start + wanted
         return range.lowerBound
     }

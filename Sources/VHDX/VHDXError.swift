@@ -119,11 +119,11 @@ extension VHDXError: CustomStringConvertible {
         case .unsupported(let what, let path):
             return "\(path) is not supported: \(what)"
         case .limitExceeded(let what, let path):
-            return "cannot open \(path): \(what)"
+            return "cannot use \(path): \(what)"
         case .outOfMemory(let error):
             return "no memory for a buffer of \(error.byteCount) bytes"
         case .invalidGeometry(let what):
-            return "cannot create an image: \(what)"
+            return "no image can have that shape: \(what)"
         }
     }
 

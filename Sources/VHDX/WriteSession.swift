@@ -315,11 +315,7 @@ struct WriteSession: Sendable {
         if let breakage { throw breakage }
         guard hasBegun else { return }
         try completePartialBlocks(in: file)
-        var pages = map.loggedPages()
-        if log == nil, !pages.isEmpty {
-            pages += regions.damagedPositions.flatMap { regions.table.pages(at: $0) }
-        }
-        try commit(pages, in: file)
+        try commit(map.loggedPages(), in: file)
         map.markUnchanged()
         allocatedByteCount = 0
     }
@@ -330,6 +326,12 @@ struct WriteSession: Sendable {
         _ pages: [LoggedPage], in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) {
         if let breakage { throw breakage }
+        var pages = pages
+        if !pages.isEmpty {
+            // A damaged copy of the region table is made whole along with the first change.
+            pages += regions.damagedPositions.flatMap { regions.table.pages(at: $0) }
+            regions.damagedPositions = []
+        }
         // A page may lie in a hole of the file.
         try onFile { () throws(FileError) in
             for page in pages {

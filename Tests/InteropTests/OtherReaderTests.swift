@@ -66,8 +66,7 @@ struct OtherReaderTests {
         var seed: UInt64
 
         var description: String {
-            "\(isFixed ? "fixed" : "dynamic"), \(virtualSize) bytes, blocks of "
-                + "\(blockSize >> 20) MiB, sectors of \(sectorSize), seed \(seed)"
+            "\(shape), seed \(seed)"
         }
 
         /// Bytes whose blocks share a bitmap entry of the table.
@@ -82,12 +81,10 @@ struct OtherReaderTests {
             return virtualSize <= 256 << 20 ? [0..<virtualSize] : ranges
         }
 
-        func make(at path: String) throws {
-            var specification = ImageSpecification(virtualSize: virtualSize)
-            specification.blockSize = blockSize
-            specification.isFixed = isFixed
-            specification.logicalSectorSize = sectorSize
-            try ImageCreation.create(specification, at: path)
+        var shape: CreationTests.Shape {
+            CreationTests.Shape(
+                virtualSize: virtualSize, blockSize: blockSize, isFixed: isFixed,
+                sectorSize: sectorSize)
         }
     }
 
@@ -109,14 +106,14 @@ struct OtherReaderTests {
     ]
 
     @Test("What we write is what each library reads", arguments: written)
-    func whatWeWrite(_ shape: Written) throws {
+    func whatWeWrite(_ written: Written) throws {
         let folder = try TemporaryFolder()
         let (image, model) = (folder.file("image.vhdx"), folder.file("model.raw"))
-        try shape.make(at: image)
-        try makeRawFile(at: model, byteCount: shape.virtualSize)
-        let edges = shape.edges
+        try written.shape.make(at: image)
+        try makeRawFile(at: model, byteCount: written.virtualSize)
+        let edges = written.edges
         var generator = ContentChangeGenerator(
-            seed: shape.seed, virtualSize: shape.virtualSize, data: edges)
+            seed: written.seed, virtualSize: written.virtualSize, data: edges)
         for turn in 0..<2 {
             let changes = generator.changes(count: 16)
             try changes.apply(toImageAt: image)
@@ -125,8 +122,8 @@ struct OtherReaderTests {
             let expected = try DiskContent.sha256(ofRawFileAt: model, in: ranges)
             for reader in OtherReader.allCases {
                 let reading = try reader.read(image, ranges: ranges)
-                #expect(reading.size == shape.virtualSize, "\(shape), turn \(turn), \(reader)")
-                #expect(reading.digests == expected, "\(shape), turn \(turn), \(reader)")
+                #expect(reading.size == written.virtualSize, "\(written), turn \(turn), \(reader)")
+                #expect(reading.digests == expected, "\(written), turn \(turn), \(reader)")
             }
         }
     }

@@ -155,6 +155,30 @@ struct ReplicaShapeTests {
         #expect(try files.bytes(of: path("base.vhdx")) == base)
     }
 
+    @Test("The parent of a new replica may be named by a link to another folder")
+    func parentByLink() throws {
+        try FileManager.default.createDirectory(
+            atPath: path("store"), withIntermediateDirectories: false)
+        try FileManager.default.createDirectory(
+            atPath: path("links"), withIntermediateDirectories: false)
+        try make("primary.vhdx", 8 << 20, [1: 1, 3: 3])
+        try make("store/base.vhdx", 8 << 20, [1: 1])
+        try FileManager.default.createSymbolicLink(
+            atPath: path("links/parent.vhdx"), withDestinationPath: path("store/base.vhdx"))
+        try FileManager.default.createDirectory(
+            atPath: path("replicas"), withIntermediateDirectories: false)
+        func run(_ isDryRun: Bool) throws(ResyncError) -> UInt64 {
+            try resynchronize("primary.vhdx", "replicas/replica.vhdx") {
+                $0.createsReplica = true
+                $0.parentOfNewReplica = path("links/parent.vhdx")
+                $0.isDryRun = isDryRun
+            }.counts.blocksDiffering
+        }
+        #expect(try run(false) == 16)
+        #expect(try run(true) == 0, "a dry run finds the parent as well")
+        #expect(try run(false) == 0)
+    }
+
     @Test("The primary may be the parent of the replica, and stays as it is")
     func replicaOnPrimary() throws {
         try make("primary.vhdx", 8 << 20, [1: 1])

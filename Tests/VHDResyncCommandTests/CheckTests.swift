@@ -2,7 +2,7 @@ import Foundation
 import Replication
 import TestSupport
 import Testing
-import VHDX
+@testable import VHDX
 
 @testable import VHDResyncCommand
 
@@ -39,6 +39,14 @@ import VHDX
                     + "that every image must have is not marked as required, as QEMU leaves it",
                 "/a.vhdx: 1 error, 1 warning, 1 notice: no software may use it as it is",
             ])
+    }
+
+    @Test func aNameInAnImageDoesNotReachTheTerminalAsItIs() {
+        let finding = Finding(
+            severity: .error, rule: .parentOutside, structure: .parentLocator,
+            message: "no \u{1B}[2J\nerror: x")
+        let line = CheckText.line(finding)
+        #expect(!line.contains("\u{1B}") && line.filter { $0 == "\n" }.count == 1)
     }
 
     @Test func countsWhatItDoesNotList() throws {

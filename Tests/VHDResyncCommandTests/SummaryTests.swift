@@ -75,6 +75,13 @@ private func report(differing: UInt64, written: UInt64 = 0, verified: Bool = fal
         #expect(
             ResyncError.stopped(.cancelled).sentence(untouched)
                 == "stopped on request; nothing was written")
+        #expect(
+            ResyncError.stopped(.cancelled).sentence(untouched, .grown)
+                == "stopped on request; the replica has its new size, and its old content")
+        #expect(
+            ResyncError.primaryChanged(path: "p").sentence(untouched, .made)
+                == "p was changed while it was being read; the new replica is a valid image that "
+                + "holds nothing of the primary yet")
     }
 
     @Test func saysWhatWasWrittenAndWhatToDo() {

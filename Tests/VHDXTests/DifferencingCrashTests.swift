@@ -71,46 +71,23 @@ struct DifferencingScenario {
         _ writer: borrowing ImageWriter<some RandomAccessFile>, _ onCommit: () -> Void
     ) throws(VHDXError) {
         // Sectors of an absent block with old bits; more of a partial one; a whole block; an edge.
-        try fill(0x21, 2 << 20 + 512..<2 << 20 + 1024, writer)
-        try fill(0x22, 1 << 20 + 512..<1 << 20 + 16384, writer)
-        try fill(0x23, 700 << 20..<701 << 20, writer)
-        try fill(0x24, 4096 << 20 - 512..<4096 << 20 + 512, writer)
-        try commit(writer, onCommit)
+        try history.fill(0x21, 2 << 20 + 512..<2 << 20 + 1024, writer)
+        try history.fill(0x22, 1 << 20 + 512..<1 << 20 + 16384, writer)
+        try history.fill(0x23, 700 << 20..<701 << 20, writer)
+        try history.fill(0x24, 4096 << 20 - 512..<4096 << 20 + 512, writer)
+        try history.commit(writer, onCommit)
         // The rest of a block, which becomes present as a whole; zeros, in part and as a whole.
-        try fill(0x31, 2 << 20..<2 << 20 + 524_288, writer)
-        try fill(0x32, 2 << 20 + 524_288..<3 << 20, writer)
-        try zero(4097 << 20 + 8192..<4097 << 20 + 16384, writer)
-        try zero(0..<1 << 20, writer)
-        try zero(4094 << 20..<4095 << 20, writer)
-        try commit(writer, onCommit)
+        try history.fill(0x31, 2 << 20..<2 << 20 + 524_288, writer)
+        try history.fill(0x32, 2 << 20 + 524_288..<3 << 20, writer)
+        try history.zero(4097 << 20 + 8192..<4097 << 20 + 16384, writer)
+        try history.zero(0..<1 << 20, writer)
+        try history.zero(4094 << 20..<4095 << 20, writer)
+        try history.commit(writer, onCommit)
         // Freed space is used again, by a part of a block that reads as zeros.
-        try fill(0x41, 3 << 20..<3 << 20 + 1024, writer)
-        try zero(1 << 20 + 8192..<1 << 20 + 12288, writer)
-        try zero(700 << 20..<701 << 20, writer)
-        try fill(0x42, 4095 << 20 + 8192..<4096 << 20, writer)
-    }
-
-    private mutating func fill(
-        _ value: UInt8, _ range: Range<UInt64>,
-        _ writer: borrowing ImageWriter<some RandomAccessFile>
-    ) throws(VHDXError) {
-        history.write(value, range)
-        try writer.fill(value, count: Int(range.byteCount), at: range.lowerBound)
-    }
-
-    private mutating func zero(
-        _ range: Range<UInt64>, _ writer: borrowing ImageWriter<some RandomAccessFile>
-    ) throws(VHDXError) {
-        history.write(0, range)
-        try writer.writeZeros(range)
-    }
-
-    private mutating func commit(
-        _ writer: borrowing ImageWriter<some RandomAccessFile>, _ onCommit: () -> Void
-    ) throws(VHDXError) {
-        try writer.commit()
-        history.commit()
-        onCommit()
+        try history.fill(0x41, 3 << 20..<3 << 20 + 1024, writer)
+        try history.zero(1 << 20 + 8192..<1 << 20 + 12288, writer)
+        try history.zero(700 << 20..<701 << 20, writer)
+        try history.fill(0x42, 4095 << 20 + 8192..<4096 << 20, writer)
     }
 
     /// What is wrong with an image that a crash or an error left; nil if nothing is.

@@ -122,6 +122,43 @@ struct ImageChainTests {
         #expect(try firstByte("child.avhdx", [store]) == 1)
     }
 
+    @Test("Images of one name in several folders are told apart by their state")
+    func sameNames() throws {
+        let names = ["three", "two", "one"]
+        let guids = (0..<3).map { "\($0)aaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee" }
+        let folders = try names.map { try makeFolder($0) }
+        for (index, name) in names.enumerated().reversed() {
+            let locator = ImageBuilder.Locator(
+                linkage: index < 2 ? guids[index + 1] : "", relativePath: nil,
+                absolutePath: #"C:\disk.vhdx"#)
+            try save(
+                name + "/disk.vhdx", UInt8(index + 1), guid: guids[index],
+                on: index < 2 ? locator : nil)
+        }
+        #expect(try firstByte("three/disk.vhdx", Array(folders.dropFirst())) == 3)
+        // What is no image at all does not end the search either.
+        let empty = try makeFolder("empty")
+        try Data().write(to: URL(fileURLWithPath: empty + "/disk.vhdx"))
+        #expect(try firstByte("three/disk.vhdx", [empty] + folders) == 3)
+    }
+
+    @Test("A name that begins with a combining mark does not widen the folder")
+    func combiningMark() throws {
+        let inner = try makeFolder("inner")
+        try save("base.vhdx", 1)
+        let name = "inner/\u{301}child.vhdx"
+        try child(name, ImageBuilder.Locator(relativePath: #"..\base.vhdx"#))
+        guard case .parentOutsideFolders = refusal(name) else {
+            Issue.record("the folder above is looked at")
+            return
+        }
+        try FileManager.default.moveItem(
+            atPath: folder.file("base.vhdx"), toPath: inner + "/base.vhdx")
+        try FileManager.default.removeItem(atPath: folder.file(name))
+        try child(name, ImageBuilder.Locator(relativePath: #".\base.vhdx"#))
+        #expect(try firstByte(name) == 1)
+    }
+
     @Test("A parent with a dirty log is replayed in memory, and its file stays as it is")
     func dirtyParent() throws {
         var builder = ImageBuilder(virtualSize: 8 << 20)
@@ -305,6 +342,15 @@ struct ImageChainTests {
             #expect(try reader.bytes(at: 8 << 20, count: 512).consists(of: 0))
         }
         #expect(refusal("inner/new.avhdx", [inner]) != nil)
+        for name in ["a:b.vhdx", #"a\b.vhdx"#] {
+            try save(name, 1)
+            var specification = ImageSpecification(virtualSize: 16 << 20)
+            let parent = try ImageReader(openingImageAt: folder.file(name))
+            try specification.build(on: parent, at: folder.file("colon.avhdx"))
+            #expect(throws: VHDXError.self) {
+                try ImageCreation.create(specification, at: folder.file("colon.avhdx"))
+            }
+        }
         var fixed = ImageSpecification(virtualSize: 8 << 20)
         fixed.isFixed = true
         fixed.parent = ParentReference(dataWriteGUID: .random(), relativePath: "base.vhdx")

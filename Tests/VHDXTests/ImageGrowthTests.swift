@@ -94,6 +94,16 @@ struct ImageGrowthTests {
         #expect(file.peek(at: 3 << 20, count: 512).consists(of: 9), "the old table's place")
     }
 
+    @Test("A damaged copy of the region table is whole after growing in place too")
+    func repairsInPlace() throws {
+        let file = ImageBuilder(virtualSize: 8 << 20).build()
+        file.damage(at: (192 << 10) + 20)
+        try grow(file, to: 16 << 20)
+        let tables = RegionTable.positions.map { file.peek(at: $0, count: RegionTable.byteCount) }
+        #expect(tables[0] == tables[1])
+        #expect(try ImageCheck(file).worst == nil)
+    }
+
     @Test("A fixed image gets all its new blocks")
     func fixed() throws {
         for new in [7 << 20, 70 << 20, (5 << 30) + 512] as [UInt64] {

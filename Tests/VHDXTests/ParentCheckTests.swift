@@ -26,28 +26,16 @@ struct ParentCheckTests {
         return builder
     }
 
-    /// Expects exactly these findings of an image by itself, and that the reader agrees.
-    private func expect(
-        _ expected: [String], in file: MemoryFile,
-        sourceLocation: SourceLocation = #_sourceLocation
-    ) throws {
-        let found = try findings(in: file)
-        #expect(found == expected, sourceLocation: sourceLocation)
-        let disagreement = disagreement(
-            of: ImageCheck.findings(in: file), with: readingRefusal(of: file))
-        #expect(disagreement == nil, sourceLocation: sourceLocation)
-    }
-
     // MARK: By itself
 
     @Test("A differencing image by itself has what it needs")
     func alone() throws {
-        try expect([], in: child().build())
+        try expectFindings([], in: child().build())
         var image = child()
         image.addBitmap(ofChunk: 0, sectors: [0..<9])
         image.addBlock(0, state: 7)
         image.addBlock(1)
-        try expect([], in: image.build())
+        try expectFindings([], in: image.build())
     }
 
     @Test("Sector bitmaps")
@@ -57,43 +45,44 @@ struct ParentCheckTests {
         var image = child(virtualSize: 8 << 30)
         image.addBlock(4095, state: 7)
         image.addBlock(4097, state: 7)
-        try expect(
+        try expectFindings(
             [
                 "error bat-bitmap-missing @3178496 =0x0",
                 "error bat-bitmap-missing @3211272 =0x0",
             ], in: image.build())
         image.rawBATEntries = [4096: 3, 8193: 6 << 20 | 6]
         image.fileSize = 7 << 20
-        try expect(["error bat-bitmap-state @3178496 =0x3"], in: image.build())
+        try expectFindings(["error bat-bitmap-state @3178496 =0x3"], in: image.build())
         image.rawBATEntries = [4096: 4 << 20 | 6, 8193: 7 << 20 | 6]
-        try expect(
+        try expectFindings(
             ["error block-overlap @4194304", "error block-cut @7340032 =0x700000"],
             in: image.build())
         image.rawBATEntries = [4096: 6 << 20 | 6, 8193: 7 << 20 | 6]
         image.fileSize = 8 << 20
-        try expect([], in: image.build())
+        try expectFindings([], in: image.build())
     }
 
     @Test("Entries between the last block and the bitmap of its chunk")
     func unusedEntries() throws {
         var image = child()
         image.rawBATEntries = [8: 6, 100: 4, 4096: 0, 4097: 1]
-        try expect(["notice bat-stray @3145792 =0x3"], in: image.build())
+        try expectFindings(["notice bat-stray @3145792 =0x3"], in: image.build())
     }
 
     @Test("A locator that cannot be read does not end the check")
     func locators() throws {
         var missing = ImageBuilder(virtualSize: 8 << 20, kind: .differencing)
         missing.rawBATEntries = [0: 4]
-        try expect(["error item-missing", "error bat-state @3145728 =0x4"], in: missing.build())
+        try expectFindings(
+            ["error item-missing", "error bat-state @3145728 =0x4"], in: missing.build())
         let place = Int(2 << 20) + Int(ImageBuilder.locatorOffset)
         let count = child(locator: nil)
         let file = count.build()
         file.put(0 as UInt16, at: UInt64(place) + 18)
-        try expect(["error parent-locator @\(place) =0x0"], in: file)
+        try expectFindings(["error parent-locator @\(place) =0x0"], in: file)
         var type = ImageBuilder.Locator()
         type.type = ImageBuilder.zeroGUID
-        try expect(["error item-unknown"], in: child(locator: type).build())
+        try expectFindings(["error item-unknown"], in: child(locator: type).build())
     }
 
     // MARK: Chains

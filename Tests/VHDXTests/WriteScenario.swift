@@ -78,6 +78,34 @@ struct ContentHistory {
     }
 }
 
+extension ContentHistory {
+    /// Writes one value, and notes it.
+    mutating func fill(
+        _ value: UInt8, _ range: Range<UInt64>,
+        _ writer: borrowing ImageWriter<some RandomAccessFile>
+    ) throws(VHDXError) {
+        write(value, range)
+        try writer.fill(value, count: Int(range.byteCount), at: range.lowerBound)
+    }
+
+    /// Makes a range read as zeros, and notes it.
+    mutating func zero(
+        _ range: Range<UInt64>, _ writer: borrowing ImageWriter<some RandomAccessFile>
+    ) throws(VHDXError) {
+        write(0, range)
+        try writer.writeZeros(range)
+    }
+
+    /// Commits, and notes when that has returned.
+    mutating func commit(
+        _ writer: borrowing ImageWriter<some RandomAccessFile>, _ onCommit: () -> Void
+    ) throws(VHDXError) {
+        try writer.commit()
+        commit()
+        onCommit()
+    }
+}
+
 /// The first error that a check finds in an image; nil where it has none.
 func errorFound(in file: MemoryFile) throws -> String? {
     let check = try ImageCheck(file)
@@ -142,52 +170,26 @@ struct WriteScenario {
         _ writer: borrowing ImageWriter<some RandomAccessFile>, _ onCommit: () -> Void
     ) throws(VHDXError) {
         // New blocks, one of them in space it kept; an overwrite; a block that is freed.
-        try fill(0x21, 5, 0..<1024, writer)
-        try fill(0x22, 4, 0..<512, writer)
-        try fill(0x23, 1, 512..<16384, writer)
-        try zero(2, 0..<1 << 20, writer)
+        try history.fill(0x21, Self.range(5, 0..<1024), writer)
+        try history.fill(0x22, Self.range(4, 0..<512), writer)
+        try history.fill(0x23, Self.range(1, 512..<16384), writer)
+        try history.zero(Self.range(2, 0..<1 << 20), writer)
         // Not where that block was, which durable entries still name.
-        try fill(0x24, 7, 0..<1 << 20, writer)
-        try commit(writer, onCommit)
+        try history.fill(0x24, Self.range(7, 0..<1 << 20), writer)
+        try history.commit(writer, onCommit)
         // The freed space is used again; the block that had it comes back elsewhere.
-        try fill(0x31, 6, 0..<1024, writer)
-        try fill(0x32, 2, 0..<512, writer)
-        try fill(0x33, 5, 0..<512, writer)
-        try zero(1, 8192..<12288, writer)
-        try commit(writer, onCommit)
+        try history.fill(0x31, Self.range(6, 0..<1024), writer)
+        try history.fill(0x32, Self.range(2, 0..<512), writer)
+        try history.fill(0x33, Self.range(5, 0..<512), writer)
+        try history.zero(Self.range(1, 8192..<12288), writer)
+        try history.commit(writer, onCommit)
         // A write across two new blocks; blocks that are freed.
-        try fill(0x41, 10, (1 << 20) - 1024..<(1 << 20) + 1024, writer)
-        try zero(6, 0..<1 << 20, writer)
-        try zero(3, 0..<1 << 20, writer)
-        try commit(writer, onCommit)
+        try history.fill(0x41, Self.range(10, (1 << 20) - 1024..<(1 << 20) + 1024), writer)
+        try history.zero(Self.range(6, 0..<1 << 20), writer)
+        try history.zero(Self.range(3, 0..<1 << 20), writer)
+        try history.commit(writer, onCommit)
         // What closing has to commit, on the table's second page too.
-        try fill(0x51, 11, 0..<1024, writer)
-        try fill(0x52, 3, 512..<1024, writer)
-    }
-
-    private mutating func fill(
-        _ value: UInt8, _ block: UInt64, _ part: Range<UInt64>,
-        _ writer: borrowing ImageWriter<some RandomAccessFile>
-    ) throws(VHDXError) {
-        let range = Self.range(block, part)
-        history.write(value, range)
-        try writer.fill(value, count: Int(range.byteCount), at: range.lowerBound)
-    }
-
-    private mutating func zero(
-        _ block: UInt64, _ part: Range<UInt64>,
-        _ writer: borrowing ImageWriter<some RandomAccessFile>
-    ) throws(VHDXError) {
-        let range = Self.range(block, part)
-        history.write(0, range)
-        try writer.writeZeros(range)
-    }
-
-    private mutating func commit(
-        _ writer: borrowing ImageWriter<some RandomAccessFile>, _ onCommit: () -> Void
-    ) throws(VHDXError) {
-        try writer.commit()
-        history.commit()
-        onCommit()
+        try history.fill(0x51, Self.range(11, 0..<1024), writer)
+        try history.fill(0x52, Self.range(3, 512..<1024), writer)
     }
 }

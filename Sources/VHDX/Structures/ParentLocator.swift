@@ -14,7 +14,7 @@ struct ParentLocator: Equatable, Sendable {
     static let vhdxType = GUID("b04aefb7-d19e-4a81-b789-25b8e9445913") ?? .zero
     static let headerByteCount = 20
     static let entryByteCount = 12
-    /// Real locators have five entries. The limit bounds the memory that a crafted one takes.
+    /// Real locators have five entries.
     static let maximumEntryCount: UInt16 = 256
 
     /// The keys that the format defines, [MS-VHDX] 2.6.2.6.3.
@@ -24,16 +24,29 @@ struct ParentLocator: Equatable, Sendable {
         case relativePath = "relative_path"
         case volumePath = "volume_path"
         case absolutePath = "absolute_win32_path"
+
+        /// In the order in which they are followed.
+        static let paths: [Key] = [.relativePath, .volumePath, .absolutePath]
     }
 
-    /// All entries, those of unknown keys too.
-    private var values: [String: String] = [:]
+    /// Other keys are checked, and not kept: a crafted locator has megabytes of them.
+    private var values: [Key: String] = [:]
     /// The DataWriteGuid that the parent must have.
     private(set) var linkage = GUID.zero
     /// Another one that it may have: a merge is under way. Windows stores zeros for none.
     private(set) var linkage2: GUID?
 
-    subscript(key: Key) -> String? { values[key.rawValue] }
+    subscript(key: Key) -> String? { values[key] }
+
+    /// The names in the path that a key has; none where it has none.
+    func components(of key: Key) -> [String] {
+        self[key].map(Self.components) ?? []
+    }
+
+    /// The names in a path of Windows, or of who writes one for it.
+    static func components(of path: String) -> [String] {
+        PathText.components(of: path, separators: Array(#"\/"#.utf8)).filter { $0 != "." }
+    }
 
     /// One that names no parent, where the real one cannot be read.
     static let unknown = ParentLocator(linkage: .zero, relativePath: "")
@@ -49,9 +62,7 @@ extension ParentLocator {
     /// names.
     init(linkage: GUID, relativePath: String) {
         self.linkage = linkage
-        values = [
-            Key.linkage.rawValue: "{\(linkage)}", Key.relativePath.rawValue: relativePath,
-        ]
+        values = [.linkage: "{\(linkage)}", .relativePath: relativePath]
     }
 
     /// Decodes and checks the item that was read from `position` in the file.
@@ -68,13 +79,15 @@ extension ParentLocator {
         guard count > 0, count <= Self.maximumEntryCount,
             Self.headerByteCount + Int(count) * Self.entryByteCount <= bytes.byteCount
         else { throw item.invalid("key-value count", UInt64(count)) }
+        var keys: Set<String> = []
         for index in 0..<Int(count) {
             let entry = Self.headerByteCount + index * Self.entryByteCount
             let key = try item.text(of: entry, .key, in: bytes)
             let value = try item.text(of: entry, .value, in: bytes)
-            guard values.updateValue(value, forKey: key) == nil else {
+            guard keys.insert(key).inserted else {
                 throw item.invalid("second entry for one key, at index", UInt64(index), at: entry)
             }
+            if let key = Key(rawValue: key) { values[key] = value }
         }
         try checkKeys(item)
     }
@@ -90,8 +103,7 @@ extension ParentLocator {
             }
             linkage2 = second == .zero ? nil : second
         }
-        let paths = [Key.relativePath, .volumePath, .absolutePath]
-        guard paths.contains(where: { self[$0] != nil }) else {
+        guard Key.paths.contains(where: { self[$0] != nil }) else {
             throw item.invalid("number of paths", 0)
         }
     }
@@ -101,7 +113,7 @@ extension ParentLocator {
 
     /// The item as it is to stand on disk: the entries, then the texts.
     func encoded() -> [UInt8] {
-        let entries = values.sorted { $0.key < $1.key }
+        let entries = values.map { ($0.key.rawValue, $0.value) }.sorted { $0.0 < $1.0 }
         var texts: [UInt8] = []
         var header = [UInt8](
             repeating: 0, count: Self.headerByteCount + entries.count * Self.entryByteCount)
