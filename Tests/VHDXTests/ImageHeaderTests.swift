@@ -184,6 +184,7 @@ struct ImageHeaderTests {
         file.mark("done")
         var seen: Set<GUID> = []
         try file.forEachCrashState(of: "header", seed: 4) { state in
+            #expect(try errorFound(in: state.file) == nil, "\(state.description)")
             let found = try CurrentHeader.read(from: state.file).header.dataWriteGUID
             #expect(found == old.dataWriteGUID || found == new, "\(state.description)")
             if state.marks == ["done"] { #expect(found == new) }

@@ -101,18 +101,22 @@ struct ImageWriterCrashTests {
         try counting.run(on: countingFile)
         print("failing calls: writing: \(countingFile.callCount * 2)")
         for index in 0..<countingFile.callCount {
-            for partial in [0, 700] {
+            for (errno, partial) in [(EIO, 0), (ENOSPC, 700)] {
                 var scenario = try WriteScenario()
                 let memory = MemoryFile(content: scenario.base)
                 let plan = FailingFile.Plan(
-                    failing: index, errno: EIO, partialByteCount: partial,
+                    failing: index, errno: errno, partialByteCount: partial,
                     isPermanent: isPermanent)
                 let file = FailingFile(memory, plan: plan)
                 var hasFailed = false
-                do {
+                do throws(VHDXError) {
                     try scenario.run(on: file)
                 } catch {
                     hasFailed = true
+                    guard case .file(.system(_, path: path, at: _, errno: errno)) = error else {
+                        Issue.record("call \(index): \(error)")
+                        continue
+                    }
                 }
                 // Giving space back may fail without anyone caring.
                 if isPermanent { #expect(hasFailed, "call \(index)") }

@@ -418,6 +418,7 @@ struct LogReplayTests {
         file.mark("replayed")
         var dirty: Set<Bool> = []
         try file.forEachCrashState(of: "log replay", seed: 31) { state in
+            #expect(try errorFound(in: state.file) == nil, "\(state.description)")
             let reader = try ImageReader(state.file)
             let bytes = try (0..<4).map { try reader.bytes(at: UInt64($0) << 20, count: 1)[0] }
             #expect(bytes == [4, 5, 0, 0], "\(state.description)")
