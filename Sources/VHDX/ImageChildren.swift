@@ -51,11 +51,8 @@ extension ImageLayout {
         let file = try onFile { () throws(FileError) in
             try DiskFile(opening: path, for: .reading)
         }
-        let header = try readHeader(from: file)
-        let sequence = try LogSequence.active(in: file, header: header)
-        let overlay =
-            if let sequence { try LogOverlay(replaying: sequence, in: file) } else { LogOverlay() }
-        let imageFile = try ImageFile(file, overlay: overlay)
+        let start = try ImageStart(of: file)
+        let imageFile = try ImageFile(file, overlay: start.overlay)
         let regions = try RegionTable.read(from: imageFile)
         return try readItems(from: imageFile, regions.table).parentLocator
     }

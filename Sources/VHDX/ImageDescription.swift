@@ -111,11 +111,9 @@ extension ImageDescription {
     ///
     /// - Throws: what keeps it from being read.
     public init<File: RandomAccessFile & ~Copyable>(_ file: consuming File) throws(VHDXError) {
-        let header = try ImageLayout.readHeader(from: file)
-        let sequence = try LogSequence.active(in: file, header: header)
-        var overlay = LogOverlay()
-        if let sequence { overlay = try LogOverlay(replaying: sequence, in: file) }
-        let imageFile = try ImageFile(file, overlay: overlay)
+        let start = try ImageStart(of: file)
+        let (header, sequence) = (start.header, start.sequence)
+        let imageFile = try ImageFile(file, overlay: start.overlay)
         let layout = try ImageLayout(reading: imageFile, header: header)
 
         let fileSize = imageFile.byteCount

@@ -29,22 +29,15 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         _ file: consuming File,
         findParent: (ParentLocator) throws(VHDXError) -> ImageParent<File>
     ) throws(VHDXError) {
-        let header = try ImageLayout.readHeader(from: file)
-        let sequence = try LogSequence.active(in: file, header: header)
-        let overlay: LogOverlay
-        if let sequence {
-            overlay = try LogOverlay(replaying: sequence, in: file)
-        } else {
-            overlay = LogOverlay()
-        }
-        let imageFile = try ImageFile(file, overlay: overlay)
-        var layout = try ImageLayout(reading: imageFile, header: header)
+        let start = try ImageStart(of: file)
+        let imageFile = try ImageFile(file, overlay: start.overlay)
+        var layout = try ImageLayout(reading: imageFile, header: start.header)
         // Who only reads needs no space.
         layout.space = SpaceMap()
         parent = try ImageParent.find(for: layout, of: imageFile.name, findParent)
         self.layout = layout
         map = Lock(BlockMap(table: layout.table))
-        logIsDirty = sequence != nil
+        logIsDirty = start.sequence != nil
         self.file = imageFile
     }
 

@@ -43,17 +43,15 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         _ file: consuming File,
         findParent: (ParentLocator) throws(VHDXError) -> ImageParent<File>
     ) throws(VHDXError) {
-        var header = try ImageLayout.readHeader(from: file)
-        let sequence = try LogSequence.active(in: file, header: header)
-        let overlay =
-            if let sequence { try LogOverlay(replaying: sequence, in: file) } else { LogOverlay() }
-        var imageFile = try ImageFile(file, overlay: overlay)
+        let start = try ImageStart(of: file)
+        var header = start.header
+        var imageFile = try ImageFile(file, overlay: start.overlay)
         var layout = try ImageLayout(reading: imageFile, header: header)
         guard header.header.logLength > 0 else {
             throw .unsupported("an image without a log, for writing", path: imageFile.name)
         }
         let parent = try ImageParent.find(for: layout, of: imageFile.name, findParent)
-        if let sequence {
+        if let sequence = start.sequence {
             // What the replay would make of the file is an image, so it may be written.
             let base = imageFile.intoBase()
             try LogReplay.run(sequence, in: base, header: &header)
