@@ -9,16 +9,30 @@ extension ResyncError {
     func sentence(
         _ report: DiskReport?, _ preparation: ReplicaPreparation = .none
     ) -> String {
-        guard let report else { return "\(self)" + (isOutOfSpace ? "; free space there" : "") }
+        guard let report else {
+            return "\(self)" + (isOutOfSpace ? "; free space there" : wayOut(ofWriter: false))
+        }
         guard report.counts.bytesWritten > 0 else {
             let state = preparation.consequence
             if isOutOfSpace {
                 return "\(self)\(state); free space there and run the same command again"
             }
             if case .stopped = self, state.isEmpty { return "\(self); nothing was written" }
-            return "\(self)\(state)"
+            return "\(self)\(state)\(wayOut(ofWriter: true))"
         }
         return "\(self); \(written(report)), and \(consequence)"
+    }
+
+    /// What the user may do about an error that one option mends.
+    private func wayOut(ofWriter isWriter: Bool) -> String {
+        switch self {
+        case .disk(_, .parentNotFound), .disk(_, .parentOutsideFolders):
+            "; '--parent-path' names folders where it may be"
+        case .disk(.replica, .hasChild): "; '--force' writes to it all the same"
+        case .differentSizes(let primary, let replica) where isWriter && replica < primary:
+            "; '--grow' makes the replica as large"
+        default: ""
+        }
     }
 
     /// What it means that something was written before the error.

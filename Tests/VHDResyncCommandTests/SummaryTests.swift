@@ -73,6 +73,19 @@ private func report(differing: UInt64, written: UInt64 = 0, verified: Bool = fal
             ResyncError.differentSizes(primary: 1, replica: 2).sentence(untouched)
                 == "the virtual sizes differ: primary 1 bytes, replica 2 bytes")
         #expect(
+            ResyncError.differentSizes(primary: 2, replica: 1).sentence(untouched)
+                == "the virtual sizes differ: primary 2 bytes, replica 1 bytes; '--grow' makes "
+                + "the replica as large")
+        #expect(
+            ResyncError.disk(.replica, .hasChild(path: "r", child: "c")).sentence(untouched)
+                == "c builds on r, and would be useless after a change to it; '--force' writes "
+                + "to it all the same")
+        let lost = VHDXError.parentNotFound(path: "c", names: ["p"])
+        #expect(
+            ResyncError.disk(.primary, lost).sentence(nil)
+                == "cannot find the parent of c: no p; '--parent-path' names folders where it "
+                + "may be")
+        #expect(
             ResyncError.stopped(.cancelled).sentence(untouched)
                 == "stopped on request; nothing was written")
         #expect(
