@@ -181,7 +181,7 @@ struct WriteScenario {
         }
     }
 
-    /// The old disk reads as before, and what is new as zeros or as the parent.
+    /// The old disk reads as before, and what is new as zeros; new blocks of a child as the parent.
     private func checkGrown(
         _ reader: borrowing ImageReader<FuzzFile>, to size: UInt64
     ) throws {
@@ -192,12 +192,17 @@ struct WriteScenario {
         if let page = try reading.disk(of: reader).differingPages(from: disk).first {
             throw Violation("after \(steps) the disk differs at \(page * Content.pageSize)")
         }
+        let blockEnd = old.virtualSize.roundedUp(toMultipleOf: old.blockSize) ?? size
+        let newBlocks = min(blockEnd, size)
         let windows = [
-            old.virtualSize..<min(size, old.virtualSize + (2 << 20)),
-            max(old.virtualSize, size - min(size, 65536))..<size,
+            old.virtualSize..<newBlocks, newBlocks..<min(size, newBlocks + (2 << 20)),
+            max(newBlocks, size - min(size, 65536))..<size,
         ]
-        for window in windows {
+        for window in windows where !window.isEmpty {
             let found = try Reading.disk([window], reader)
+            // The rest of a last block that was fully present reads as zeros, above a parent too.
+            let isRest = window.lowerBound < newBlocks
+            if isRest, found.differingPages(from: Content()).isEmpty { continue }
             let expected = new.hasParent ? try parents.disk([window]) : Content()
             if let page = found.differingPages(from: expected).first {
                 throw Violation("after \(steps) new space differs at \(page * Content.pageSize)")
