@@ -29,6 +29,16 @@ struct Chain {
         return builder
     }
 
+    /// Sectors that all differ, at a small cost for each.
+    static func sectors(_ count: Int, using generator: inout SeededGenerator) -> [UInt8] {
+        let value = UInt8.random(in: .min ... .max, using: &generator)
+        var bytes = [UInt8](value, count * 512)
+        bytes.withMutableRawSpan { span in
+            for sector in 0..<count { span.store(generator.next(), at: sector * 512) }
+        }
+        return bytes
+    }
+
     /// Random states, bitmaps and content.
     init(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
@@ -40,7 +50,7 @@ struct Chain {
             for block in Self.blocks {
                 let states: [UInt64] = level == 0 ? [0, 2, 6, 6] : [0, 0, 1, 2, 3, 6, 7, 7, 7]
                 let state = states.randomElement(using: &generator) ?? 0
-                let bytes = generator.bytes(count: 1 << 20)
+                let bytes = Self.sectors(2048, using: &generator)
                 builder.addBlock(block, state: state, content: state > 5 ? bytes : [])
                 switch state {
                 case 0: break
@@ -143,7 +153,7 @@ struct DifferencingImageTests {
                     try writer.writeZeros(place..<place + UInt64(range.count))
                     chain.content[block]?.replaceSubrange(range, with: [UInt8](0, range.count))
                 } else {
-                    let bytes = generator.bytes(count: range.count)
+                    let bytes = Chain.sectors(range.count / 512, using: &generator)
                     try writer.write(bytes.rawSpan, at: place)
                     chain.content[block]?.replaceSubrange(range, with: bytes)
                 }
