@@ -5,20 +5,12 @@ internal import VHDX
 /// `vhdresync check DISK`.
 enum CheckVerb {
     static func run(_ invocation: Invocation) -> ReturnCode {
-        let job = ConcreteJob()
-        job.start()
-        do throws(VHDXError) {
-            let checks = try Self.checks(invocation)
+        LookingJob.run(invocation) { () throws(VHDXError) in
+            let checks = try checks(invocation)
             let code = ReturnCode(checks)
-            job.complete()
             return invocation.wantsJSON
                 ? Output.json(CheckObject(checks, code), code)
                 : Output.text(CheckText.text(checks), code)
-        } catch {
-            let code = ReturnCode(error)
-            job.fail(code, "\(error)")
-            return Output.failure(
-                code, job, "\(error)", disks: [], wantsJSON: invocation.wantsJSON)
         }
     }
 

@@ -5,20 +5,12 @@ internal import VHDX
 /// `vhdresync info DISK`.
 enum InfoVerb {
     static func run(_ invocation: Invocation) -> ReturnCode {
-        let job = ConcreteJob()
-        job.start()
-        do throws(VHDXError) {
+        LookingJob.run(invocation) { () throws(VHDXError) in
             let description = try ImageDescription(
                 ofImageAt: invocation.paths[0], parents: invocation.options.parents)
-            job.complete()
             return invocation.wantsJSON
                 ? Output.json(InfoObject(description), .completed)
                 : Output.text(InfoText.text(description), .completed)
-        } catch {
-            let code = ReturnCode(error)
-            job.fail(code, "\(error)")
-            return Output.failure(
-                code, job, "\(error)", disks: [], wantsJSON: invocation.wantsJSON)
         }
     }
 }

@@ -199,9 +199,4 @@ extension ImageWriter where File == DiskFile {
             try chain.parent(of: path, locator)
         }
     }
-
-    /// Which file it is and when it last changed.
-    public func fingerprint() throws(VHDXError) -> FileFingerprint {
-        try onFile { () throws(FileError) in try file.base.fingerprint() }
-    }
 }

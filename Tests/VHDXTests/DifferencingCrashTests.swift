@@ -56,19 +56,14 @@ struct DifferencingScenario {
         on file: File, wrap: (MemoryFile) -> File, onCommit: () -> Void = {}
     ) throws(VHDXError) {
         let writer = try ImageWriter(file, parent: Self.parent(parent, wrap))
-        do throws(VHDXError) {
-            try steps(writer, onCommit)
-        } catch {
-            writer.abandon()
-            throw error
+        try history.session(writer, onCommit) { (history, writer) throws(VHDXError) in
+            try Self.steps(writer, noting: &history, onCommit)
         }
-        try writer.close()
-        history.commit()
-        onCommit()
     }
 
-    private mutating func steps(
-        _ writer: borrowing ImageWriter<some RandomAccessFile>, _ onCommit: () -> Void
+    private static func steps(
+        _ writer: borrowing ImageWriter<some RandomAccessFile>,
+        noting history: inout ContentHistory, _ onCommit: () -> Void
     ) throws(VHDXError) {
         // Sectors of an absent block with old bits; more of a partial one; a whole block; an edge.
         try history.fill(0x21, 2 << 20 + 512..<2 << 20 + 1024, writer)

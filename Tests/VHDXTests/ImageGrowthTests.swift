@@ -84,7 +84,7 @@ struct ImageGrowthTests {
         let tables = RegionTable.positions.map { file.peek(at: $0, count: RegionTable.byteCount) }
         #expect(tables[0] == tables[1])
         let bytes = tables[0]
-        let table = try RegionTable(decoding: bytes.rawSpan, of: path, at: 0)
+        let table = try RegionTable.examine(bytes.rawSpan, of: path, at: 0).valid()
         let region = try #require(table.entry(RegionTableEntry.blockAllocationTable))
         #expect(region.fileOffset == 5 << 20 && region.length == 3 << 20)
         let writer = try ImageWriter(file)

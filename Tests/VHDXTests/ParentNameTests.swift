@@ -15,8 +15,8 @@ struct ParentNameTests {
         child.addLocator(
             ImageBuilder.Locator(
                 relativePath: #".\"# + name, absolutePath: #"C:\disks\parent.vhdx"#))
-        try child.build().write(to: folder.file("child.vhdx"))
-        try ImageBuilder(virtualSize: 4 << 20).build().write(to: folder.file("parent.vhdx"))
+        try child.build().save(to: folder.file("child.vhdx"))
+        try ImageBuilder(virtualSize: 4 << 20).build().save(to: folder.file("parent.vhdx"))
 
         let search = ParentSearch(folders: [folder.path])
         let reader = try ImageReader(
@@ -32,21 +32,6 @@ struct ParentNameTests {
                 return
             }
             #expect(names.count == 1)
-        }
-    }
-}
-
-extension MemoryFile {
-    /// Makes a file with this content.
-    fileprivate func write(to path: String) throws {
-        let file = try DiskFile(creating: path)
-        let content = content
-        try file.setByteCount(content.byteCount)
-        var position: UInt64 = 0
-        while let next = content.nextData(from: position, limit: content.byteCount) {
-            let bytes = peek(at: next.lowerBound, count: Int(next.byteCount))
-            try file.write(bytes.rawSpan, at: next.lowerBound)
-            position = next.upperBound
         }
     }
 }

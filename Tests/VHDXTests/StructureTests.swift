@@ -28,7 +28,7 @@ struct StructureTests {
         var generator = SeededGenerator(seed: UInt64(count))
         let table = randomTable(&generator, count: count)
         let bytes = encoded(table)
-        #expect(try RegionTable(decoding: bytes.rawSpan, of: path, at: 196_608) == table)
+        #expect(try RegionTable.examine(bytes.rawSpan, of: path, at: 196_608).valid() == table)
         let regions = table.entries.map { entry in
             ImageBuilder.Region(
                 identifier: entry.identifier.description, offset: entry.fileOffset,
@@ -64,7 +64,7 @@ struct StructureTests {
             var damaged = bytes
             damaged[index] ^= UInt8.random(in: 1...255, using: &generator)
             do {
-                _ = try RegionTable(decoding: damaged.rawSpan, of: path, at: 196_608)
+                _ = try RegionTable.examine(damaged.rawSpan, of: path, at: 196_608).valid()
                 Issue.record("byte \(index), seed 6")
             } catch {
                 switch error {
@@ -124,8 +124,9 @@ struct StructureTests {
             })
         var bytes = [UInt8](0, MetadataTable.byteCount)
         bytes.withMutableRawSpan { table.encode(into: &$0) }
-        let decoded = try MetadataTable(
-            decoding: bytes.rawSpan, regionLength: 1 << 20, of: path, at: 2 << 20)
+        let decoded = try MetadataTable.examine(
+            bytes.rawSpan, regionLength: 1 << 20, of: path, at: 2 << 20
+        ).valid()
         #expect(decoded == table, "seed \(count)")
     }
 
@@ -137,10 +138,11 @@ struct StructureTests {
             bytes += [UInt8](0, 65536 - 4096)
             bytes.replaceSubrange(0..<8, with: Array("metadata".utf8))
             bytes[11] = 0
-            _ = try? MetadataTable(
-                decoding: bytes.rawSpan, regionLength: UInt32(1) << 20, of: path, at: 2 << 20)
+            _ = try? MetadataTable.examine(
+                bytes.rawSpan, regionLength: UInt32(1) << 20, of: path, at: 2 << 20
+            ).valid()
             let entry = Array(bytes[64..<96])
-            _ = try? RegionTableEntry(decoding: entry.rawSpan, of: path, at: 0)
+            _ = RegionTableEntry(uncheckedFrom: entry.rawSpan).errors(of: path, at: 0)
             let sequenceNumber = entry.rawSpan.load(UInt64.self, at: 24)
             _ = LogDescriptor(decoding: entry.rawSpan, sequenceNumber: sequenceNumber)
             bytes.replaceSubrange(0..<4, with: Array("loge".utf8))

@@ -79,6 +79,22 @@ struct ContentHistory {
 }
 
 extension ContentHistory {
+    /// Runs a session to its end; abandons it where a step fails.
+    mutating func session<File: RandomAccessFile>(
+        _ writer: consuming ImageWriter<File>, _ onCommit: () -> Void,
+        _ steps: (inout ContentHistory, borrowing ImageWriter<File>) throws(VHDXError) -> Void
+    ) throws(VHDXError) {
+        do throws(VHDXError) {
+            try steps(&self, writer)
+        } catch {
+            writer.abandon()
+            throw error
+        }
+        try writer.close()
+        commit()
+        onCommit()
+    }
+
     /// Writes one value, and notes it.
     mutating func fill(
         _ value: UInt8, _ range: Range<UInt64>,
@@ -154,42 +170,36 @@ struct WriteScenario {
     mutating func run<File: RandomAccessFile>(
         on file: File, onCommit: () -> Void = {}
     ) throws(VHDXError) {
-        let writer = try ImageWriter(file)
-        do throws(VHDXError) {
-            try steps(writer, onCommit)
-        } catch {
-            writer.abandon()
-            throw error
+        try history.session(ImageWriter(file), onCommit) { (history, writer) throws(VHDXError) in
+            try Self.steps(writer, noting: &history, onCommit)
         }
-        try writer.close()
-        history.commit()
-        onCommit()
     }
 
-    private mutating func steps(
-        _ writer: borrowing ImageWriter<some RandomAccessFile>, _ onCommit: () -> Void
+    private static func steps(
+        _ writer: borrowing ImageWriter<some RandomAccessFile>,
+        noting history: inout ContentHistory, _ onCommit: () -> Void
     ) throws(VHDXError) {
         // New blocks, one of them in space it kept; an overwrite; a block that is freed.
-        try history.fill(0x21, Self.range(5, 0..<1024), writer)
-        try history.fill(0x22, Self.range(4, 0..<512), writer)
-        try history.fill(0x23, Self.range(1, 512..<16384), writer)
-        try history.zero(Self.range(2, 0..<1 << 20), writer)
+        try history.fill(0x21, range(5, 0..<1024), writer)
+        try history.fill(0x22, range(4, 0..<512), writer)
+        try history.fill(0x23, range(1, 512..<16384), writer)
+        try history.zero(range(2, 0..<1 << 20), writer)
         // Not where that block was, which durable entries still name.
-        try history.fill(0x24, Self.range(7, 0..<1 << 20), writer)
+        try history.fill(0x24, range(7, 0..<1 << 20), writer)
         try history.commit(writer, onCommit)
         // The freed space is used again; the block that had it comes back elsewhere.
-        try history.fill(0x31, Self.range(6, 0..<1024), writer)
-        try history.fill(0x32, Self.range(2, 0..<512), writer)
-        try history.fill(0x33, Self.range(5, 0..<512), writer)
-        try history.zero(Self.range(1, 8192..<12288), writer)
+        try history.fill(0x31, range(6, 0..<1024), writer)
+        try history.fill(0x32, range(2, 0..<512), writer)
+        try history.fill(0x33, range(5, 0..<512), writer)
+        try history.zero(range(1, 8192..<12288), writer)
         try history.commit(writer, onCommit)
         // A write across two new blocks; blocks that are freed.
-        try history.fill(0x41, Self.range(10, (1 << 20) - 1024..<(1 << 20) + 1024), writer)
-        try history.zero(Self.range(6, 0..<1 << 20), writer)
-        try history.zero(Self.range(3, 0..<1 << 20), writer)
+        try history.fill(0x41, range(10, (1 << 20) - 1024..<(1 << 20) + 1024), writer)
+        try history.zero(range(6, 0..<1 << 20), writer)
+        try history.zero(range(3, 0..<1 << 20), writer)
         try history.commit(writer, onCommit)
         // What closing has to commit, on the table's second page too.
-        try history.fill(0x51, Self.range(11, 0..<1024), writer)
-        try history.fill(0x52, Self.range(3, 512..<1024), writer)
+        try history.fill(0x51, range(11, 0..<1024), writer)
+        try history.fill(0x52, range(3, 512..<1024), writer)
     }
 }

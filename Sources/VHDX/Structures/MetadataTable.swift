@@ -25,14 +25,6 @@ struct MetadataTableEntry: Equatable, Sendable {
 }
 
 extension MetadataTableEntry {
-    /// Decodes and checks the entry that was read from `position` in the file.
-    init(
-        decoding bytes: RawSpan, regionLength: UInt32, of path: String, at position: UInt64
-    ) throws(VHDXError) {
-        self.init(uncheckedFrom: bytes)
-        try errors(regionLength: regionLength, of: path, at: position).throwFirst()
-    }
-
     /// Decodes the entry, whatever it says.
     init(uncheckedFrom bytes: RawSpan) {
         precondition(bytes.byteCount == Self.byteCount)
@@ -84,13 +76,6 @@ struct MetadataTable: Equatable, Sendable {
 }
 
 extension MetadataTable {
-    /// Decodes and checks the table that was read from `position` in the file.
-    init(
-        decoding bytes: RawSpan, regionLength: UInt32, of path: String, at position: UInt64
-    ) throws(VHDXError) {
-        self = try Self.examine(bytes, regionLength: regionLength, of: path, at: position).valid()
-    }
-
     /// Decodes what can be decoded: the entries that are right.
     static func examine(
         _ bytes: RawSpan, regionLength: UInt32, of path: String, at position: UInt64

@@ -27,12 +27,6 @@ struct RegionTableEntry: Equatable, Sendable {
 }
 
 extension RegionTableEntry {
-    /// Decodes and checks the entry that was read from `position` in the file.
-    init(decoding bytes: RawSpan, of path: String, at position: UInt64) throws(VHDXError) {
-        self.init(uncheckedFrom: bytes)
-        try errors(of: path, at: position).throwFirst()
-    }
-
     /// Decodes the entry, whatever it says.
     init(uncheckedFrom bytes: RawSpan) {
         precondition(bytes.byteCount == Self.byteCount)
@@ -85,11 +79,6 @@ struct RegionTable: Equatable, Sendable {
 
     init(entries: [RegionTableEntry]) {
         self.entries = entries
-    }
-
-    /// Decodes and checks the copy that was read from `position` in the file.
-    init(decoding bytes: RawSpan, of path: String, at position: UInt64) throws(VHDXError) {
-        self = try Self.examine(bytes, of: path, at: position).valid()
     }
 
     /// Decodes what can be decoded: the entries that are right.
