@@ -5,6 +5,8 @@ internal import Storage
 enum Pass: Sendable {
     /// Compare, and write what differs.
     case resynchronize
+    /// Compare, and give what differs to a sink.
+    case record
     /// Compare, and only count.
     case compare
     /// Digests of the primary alone; whoever takes them counts differences.
@@ -14,11 +16,13 @@ enum Pass: Sendable {
 
     var writes: Bool { if case .resynchronize = self { true } else { false } }
 
+    var records: Bool { if case .record = self { true } else { false } }
+
     var countsBlocks: Bool { if case .verify = self { false } else { true } }
 
     var countsDifferences: Bool {
         switch self {
-        case .resynchronize, .compare: true
+        case .resynchronize, .record, .compare: true
         case .digest, .verify: false
         }
     }
@@ -36,6 +40,18 @@ struct BlockComparison: Sendable {
         var differs: Bool
         var primaryIsZero: Bool
         var bytesHashed: UInt64
+    }
+
+    /// Compares one block that lies in the primary's buffer with a digest.
+    func compare(
+        _ item: WorkItem, blockAt bytes: Range<Int>, with digest: BlockDigest,
+        zeroDigest: BlockDigest, worker: inout Worker
+    ) -> Finding {
+        let isZero = !item.readsPrimary || ZeroScan.isZero(worker.primary.bytes.extracting(bytes))
+        let primaryDigest = isZero ? zeroDigest : worker.digestOfPrimary(bytes)
+        return Finding(
+            primaryDigest: primaryDigest, replicaDigest: digest, differs: primaryDigest != digest,
+            primaryIsZero: isZero, bytesHashed: isZero ? 0 : UInt64(bytes.count))
     }
 
     /// Compares one block that lies in both buffers at the same place.

@@ -10,14 +10,18 @@ struct ComparisonEngine: Sendable {
     let options: ResyncOptions
     let pass: Pass
     let monitor: ResyncMonitor
-    private let pool: WorkerPool
-    private let zeros: ZeroDigests
+    let pool: WorkerPool
+    let zeros: ZeroDigests
     private let blocks: BlockComparison
 
-    /// What both disks read as after the pass; nil in a comparison of bytes.
+    /// What the disks read as; nil in a comparison of bytes.
     struct Roots: Equatable, Sendable {
         var primary: BlockDigest
-        var replica: BlockDigest
+        /// After the pass; nil where blocks were held, of which the replica's content was not read.
+        var replica: BlockDigest?
+        /// What the replica will read as once the recorded differences are written; nil in a pass that
+        /// records none.
+        var result: BlockDigest?
     }
 
     init(
@@ -29,7 +33,8 @@ struct ComparisonEngine: Sendable {
         do throws(OutOfMemory) {
             pool = try WorkerPool(
                 count: options.workerCount,
-                byteCount: max(WindowPlan.bytesAtOnce, options.blockSize))
+                byteCount: max(WindowPlan.bytesAtOnce, options.blockSize),
+                recordedBlockSize: pass.records ? options.blockSize : nil)
             zeros = try ZeroDigests(virtualSize: virtualSize, blockSize: options.blockSize)
         } catch {
             throw .outOfMemory(error)
@@ -37,109 +42,150 @@ struct ComparisonEngine: Sendable {
         blocks = BlockComparison(comparison: options.comparison, zeros: zeros)
     }
 
-    /// Runs the pass. `consume` gets the primary's digests in order.
+    /// Runs the pass. `knowledge` is asked what is known of the blocks of each window; `sink`, in a
+    /// pass that records, gets what differs, and `consume` the primary's digests, both in order.
     ///
     /// - Precondition: both disks have the size that the engine was made for.
     func run(
         primary: borrowing some BlockSource & ~Copyable,
         replica: borrowing some BlockTarget & ~Copyable,
+        sink: (any DifferenceSink)? = nil,
+        knowledge: (Range<UInt64>) throws(ResyncError) -> WindowKnowledge = {
+            (_) throws(ResyncError) in .nothing
+        },
         consume: (DigestRun) throws(ResyncError) -> Void = { (_) throws(ResyncError) in }
     ) throws(ResyncError) -> Roots? {
+        precondition(pass.records == (sink != nil))
         var primaryTree = try tree()
         var replicaTree = try tree()
+        var resultTree = try tree()
+        var replicaIsKnown = true
         var position: UInt64 = 0
         while position < zeros.virtualSize {
             if let reason = monitor.stopReason { throw .stopped(reason) }
             let end = min(position + WindowPlan.byteCount, zeros.virtualSize)
+            let first = position / UInt64(options.blockSize)
+            let known = try knowledge(
+                first..<end.dividedRoundingUp(by: UInt64(options.blockSize)))
+            let content = try self.content(of: position..<end, known, on: replica)
             let plan = WindowPlan(
                 range: position..<end, blockSize: options.blockSize,
                 primary: try onDisk(.primary) { () throws(VHDXError) in
                     try primary.extents(in: position..<end)
-                },
-                replica: try onDisk(.replica) { () throws(VHDXError) in
-                    try replica.extents(in: position..<end)
-                })
-            countSkipped(plan)
-            if plan.items.isEmpty {
+                }, replica: content, held: known.held)
+            count(plan, held: known.held)
+            if plan.items.isEmpty, known.held.isEmpty {
                 let count = UInt64(plan.blockCount)
                 primaryTree.append(zeroBlocks: count)
                 replicaTree.append(zeroBlocks: count)
+                resultTree.append(zeroBlocks: count)
                 try consume(.zeros(count))
             } else {
-                let result = try window(plan, primary: primary, replica: replica)
-                for digest in result.primaryDigests { primaryTree.append(digest) }
-                for digest in result.replicaDigests { replicaTree.append(digest) }
+                var result = WindowResult(
+                    plan, zeros: zeros, virtualSize: zeros.virtualSize, replica: content)
+                try fill(&result, plan, content, primary: primary, replica: replica, sink)
+                for held in known.held { result.set(held) }
+                replicaIsKnown = replicaIsKnown && known.held.isEmpty
+                primaryTree.append(result.primaryDigests)
+                replicaTree.append(result.replicaDigests)
+                if pass.records { resultTree.append(result.resultDigests) }
                 try consume(.digests(result.primaryDigests))
             }
             position = end
         }
         guard options.comparison == .hash else { return nil }
-        return Roots(primary: primaryTree.root(), replica: replicaTree.root())
+        return Roots(
+            primary: primaryTree.root(), replica: replicaIsKnown ? replicaTree.root() : nil,
+            result: pass.records ? resultTree.root() : nil)
     }
 
     /// Runs the pass on one disk alone: against a disk of zeros.
     func run(
         alone primary: borrowing some BlockSource & ~Copyable,
+        sink: (any DifferenceSink)? = nil,
+        knowledge: (Range<UInt64>) throws(ResyncError) -> WindowKnowledge = {
+            (_) throws(ResyncError) in .nothing
+        },
         consume: (DigestRun) throws(ResyncError) -> Void = { (_) throws(ResyncError) in }
     ) throws(ResyncError) -> Roots? {
         let nothing = ReadOnlyTarget(ZeroDisk(virtualSize: zeros.virtualSize))
-        return try run(primary: primary, replica: nothing, consume: consume)
+        return try run(
+            primary: primary, replica: nothing, sink: sink, knowledge: knowledge, consume: consume)
     }
 
-    private func window(
-        _ plan: WindowPlan, primary: borrowing some BlockSource & ~Copyable,
-        replica: borrowing some BlockTarget & ~Copyable
-    ) throws(ResyncError) -> WindowResult {
-        let shared = Lock(WindowResult(plan, zeros: zeros, virtualSize: zeros.virtualSize))
-        try pool.run(plan.items, monitor: monitor) { (item, worker) throws(ResyncError) in
-            try compare(
-                item, plan, worker: &worker, primary: primary, replica: replica, into: shared)
+    /// What stands against the primary in a window.
+    private func content(
+        of range: Range<UInt64>, _ known: WindowKnowledge,
+        on replica: borrowing some BlockTarget & ~Copyable
+    ) throws(ResyncError) -> ReplicaContent {
+        guard let runs = known.replicaDigests else {
+            return .disk(
+                try onDisk(.replica) { () throws(VHDXError) in try replica.extents(in: range) })
         }
-        var result = shared.withLock { $0 }
+        let first = range.lowerBound / UInt64(options.blockSize)
+        let count = range.byteCount.dividedRoundingUp(by: UInt64(options.blockSize))
+        return ReplicaContent(
+            runs, zeros: (first..<first + count).map(zeros.digest(ofBlock:)))
+    }
+
+    /// Finds out all about the blocks of a window that have to be read, and brings the replica up to
+    /// date in a pass that writes.
+    private func fill(
+        _ result: inout WindowResult, _ plan: WindowPlan, _ content: ReplicaContent,
+        primary: borrowing some BlockSource & ~Copyable,
+        replica: borrowing some BlockTarget & ~Copyable, _ sink: (any DifferenceSink)?
+    ) throws(ResyncError) {
+        sink?.beginWindow(itemCount: plan.items.count)
+        let shared = Lock(result)
+        try pool.run(plan.items, monitor: monitor) { (item, worker) throws(ResyncError) in
+            do throws(ResyncError) {
+                try compare(
+                    item, plan, content, worker: &worker, primary: primary, replica: replica,
+                    sink, into: shared)
+            } catch {
+                sink?.cancel()
+                throw error
+            }
+        }
+        result = shared.withLock { $0 }
         if case .verify = pass, options.comparison == .bytes,
             let index = result.differs.firstIndex(of: true)
         {
             throw .contentDiffersAfterWriting(
                 at: plan.range(ofBlocks: index..<index + 1).lowerBound)
         }
-        guard pass.writes, result.differs.contains(true) else { return result }
+        guard pass.writes, result.differs.contains(true) else { return }
         try zeroRuns(of: result, plan, replica)
         try readBack(&result, plan, primary: primary, replica: replica)
         try onDisk(.replica) { () throws(VHDXError) in try replica.commitIfBatchIsFull() }
-        return result
     }
 
     // MARK: Comparing
 
     private func compare(
-        _ item: WorkItem, _ plan: WindowPlan, worker: inout Worker,
+        _ item: WorkItem, _ plan: WindowPlan, _ content: ReplicaContent, worker: inout Worker,
         primary: borrowing some BlockSource & ~Copyable,
-        replica: borrowing some BlockTarget & ~Copyable, into result: Lock<WindowResult>
+        replica: borrowing some BlockTarget & ~Copyable, _ sink: (any DifferenceSink)?,
+        into result: Lock<WindowResult>
     ) throws(ResyncError) {
         let range = plan.range(ofBlocks: item.first..<item.first + item.count)
-        let byteCount = Int(range.byteCount)
         var counts = ResyncCounts()
         if item.readsPrimary {
             try read(primary, .primary, range, into: &worker.primary)
             counts.bytesRead += range.byteCount
         }
-        if item.readsReplica {
+        if item.readsReplica, case .disk = content {
             try read(replica, .replica, range, into: &worker.replica)
             counts.bytesRead += range.byteCount
         }
-        var findings: [BlockComparison.Finding] = []
-        for index in 0..<item.count {
-            let start = index * options.blockSize
-            let bytes = start..<min(start + options.blockSize, byteCount)
-            let digest = bytes.count == options.blockSize ? zeros.block : zeros.lastBlock
-            findings.append(
-                blocks.compare(item, blockAt: bytes, zeroDigest: digest, worker: &worker))
-        }
-        if pass.writes {
-            counts.bytesWritten += try write(
-                findings, from: worker.primary, range, to: replica)
-        }
+        let findings = findings(item, range, content, worker: &worker)
         counts.bytesHashed = findings.reduce(0) { $0 + $1.bytesHashed }
+        if pass.writes {
+            counts.bytesWritten += try write(findings, from: worker.primary, range, to: replica)
+        }
+        if let sink {
+            counts.bytesHashed += try record(findings, item, range, worker: &worker, in: sink)
+        }
         if pass.countsBlocks { counts.blocksCompared = UInt64(item.count) }
         if pass.countsDifferences {
             counts.blocksDiffering = UInt64(findings.count { $0.differs })
@@ -156,7 +202,66 @@ struct ComparisonEngine: Sendable {
         }
     }
 
-    private func read(
+    private func findings(
+        _ item: WorkItem, _ range: Range<UInt64>, _ content: ReplicaContent, worker: inout Worker
+    ) -> [BlockComparison.Finding] {
+        var findings: [BlockComparison.Finding] = []
+        for index in 0..<item.count {
+            let bytes = bytes(ofBlock: index, in: range)
+            let zeroDigest = bytes.count == options.blockSize ? zeros.block : zeros.lastBlock
+            if let digest = content.digest(ofBlock: item.first + index) {
+                findings.append(
+                    blocks.compare(
+                        item, blockAt: bytes, with: digest, zeroDigest: zeroDigest,
+                        worker: &worker))
+            } else {
+                findings.append(
+                    blocks.compare(item, blockAt: bytes, zeroDigest: zeroDigest, worker: &worker))
+            }
+        }
+        return findings
+    }
+
+    /// Where a block of an item lies in the buffers.
+    private func bytes(ofBlock index: Int, in range: Range<UInt64>) -> Range<Int> {
+        let start = index * options.blockSize
+        return start..<min(start + options.blockSize, Int(range.byteCount))
+    }
+
+    /// Compresses what differs while it is in the cache, and gives it to the sink.
+    ///
+    /// - Returns: how many bytes had to be hashed for that: without a digest there is no record.
+    private func record(
+        _ findings: [BlockComparison.Finding], _ item: WorkItem, _ range: Range<UInt64>,
+        worker: inout Worker, in sink: any DifferenceSink
+    ) throws(ResyncError) -> UInt64 {
+        guard var records = worker.records.take() else { return 0 }
+        defer { worker.records = consume records }
+        records.removeAll()
+        let first = range.lowerBound / UInt64(options.blockSize)
+        var bytesHashed: UInt64 = 0
+        var growth: UInt64 = 0
+        var differences = ItemDifferences(findings, from: first) { blocks, isZero in
+            let onDisk = first + UInt64(blocks.lowerBound)..<first + UInt64(blocks.upperBound)
+            guard !isZero else { return records.append(zeros: onDisk) }
+            let start = bytes(ofBlock: blocks.lowerBound, in: range).lowerBound
+            let end = bytes(ofBlock: blocks.upperBound - 1, in: range).upperBound
+            var digests = blocks.map { findings[$0].primaryDigest }
+            if options.comparison == .bytes {
+                digests = blocks.map { worker.digestOfPrimary(bytes(ofBlock: $0, in: range)) }
+                bytesHashed += UInt64(end - start)
+            }
+            if !item.readsReplica { growth += UInt64(end - start) }
+            records.append(
+                first: onDisk.lowerBound, digests: digests,
+                content: worker.primary.bytes.extracting(start..<end))
+        }
+        differences.growth = growth
+        try sink.take(differences, at: item.index, records: records)
+        return bytesHashed
+    }
+
+    func read(
         _ disk: borrowing some BlockSource & ~Copyable, _ role: Role, _ range: Range<UInt64>,
         into buffer: inout AlignedBuffer
     ) throws(ResyncError) {
@@ -167,124 +272,6 @@ struct ComparisonEngine: Sendable {
         } catch {
             throw .disk(role, error)
         }
-    }
-
-    /// Writes the differing blocks of an item that are not zero, neighbours at once.
-    private func write(
-        _ findings: [BlockComparison.Finding], from buffer: borrowing AlignedBuffer,
-        _ range: Range<UInt64>, to replica: borrowing some BlockTarget & ~Copyable
-    ) throws(ResyncError) -> UInt64 {
-        var written: UInt64 = 0
-        var index = 0
-        while index < findings.count {
-            guard findings[index].differs, !findings[index].primaryIsZero else {
-                index += 1
-                continue
-            }
-            var end = index + 1
-            while end < findings.count, findings[end].differs, !findings[end].primaryIsZero {
-                end += 1
-            }
-            let start = index * options.blockSize
-            let bytes = start..<min(end * options.blockSize, Int(range.byteCount))
-            try onDisk(.replica) { () throws(VHDXError) in
-                try replica.write(
-                    buffer.bytes.extracting(bytes), at: range.lowerBound + UInt64(start))
-            }
-            written += UInt64(bytes.count)
-            index = end
-        }
-        return written
-    }
-
-    // MARK: After the comparison of a window
-
-    private func zeroRuns(
-        of result: WindowResult, _ plan: WindowPlan,
-        _ replica: borrowing some BlockTarget & ~Copyable
-    ) throws(ResyncError) {
-        for run in result.runsToZero {
-            let range = plan.range(ofBlocks: run)
-            try onDisk(.replica) { () throws(VHDXError) in try replica.writeZeros(range) }
-            var counts = ResyncCounts()
-            for index in run where result.differs[index] {
-                counts.bytesWritten += plan.range(ofBlocks: index..<index + 1).byteCount
-            }
-            monitor.add(counts)
-        }
-    }
-
-    /// Blocks that were written, and those that were zeroed along with them and are not zero by the
-    /// replica's own word.
-    private func blocksToProve(
-        after result: WindowResult, _ plan: WindowPlan,
-        _ replica: borrowing some BlockTarget & ~Copyable
-    ) throws(ResyncError) -> [Bool] {
-        var blocks = result.differs
-        for run in result.runsToZero {
-            let range = plan.range(ofBlocks: run)
-            let extents = try onDisk(.replica) { () throws(VHDXError) in
-                try replica.extents(in: range)
-            }
-            for (index, hasData) in plan.blocksWithData(extents).enumerated() where hasData {
-                blocks[index] = true
-            }
-        }
-        return blocks
-    }
-
-    /// Reads what was written again, and takes its digests, or compares its bytes, as the proof.
-    private func readBack(
-        _ result: inout WindowResult, _ plan: WindowPlan,
-        primary: borrowing some BlockSource & ~Copyable,
-        replica: borrowing some BlockTarget & ~Copyable
-    ) throws(ResyncError) {
-        let shared = Lock(result)
-        let items = plan.items(
-            readingBack: try blocksToProve(after: result, plan, replica))
-        try pool.run(items, monitor: monitor) { (item, worker) throws(ResyncError) in
-            let range = plan.range(ofBlocks: item.first..<item.first + item.count)
-            try read(replica, .replica, range, into: &worker.replica)
-            if options.comparison == .hash {
-                try digestAgain(item, range, worker: &worker, into: shared)
-            } else {
-                try read(primary, .primary, range, into: &worker.primary)
-                try compareAgain(item, range, worker: worker)
-            }
-        }
-        result = shared.withLock { $0 }
-    }
-
-    private func digestAgain(
-        _ item: WorkItem, _ range: Range<UInt64>, worker: inout Worker,
-        into result: Lock<WindowResult>
-    ) throws(ResyncError) {
-        for index in 0..<item.count {
-            let start = index * options.blockSize
-            let bytes = start..<min(start + options.blockSize, Int(range.byteCount))
-            let digest = worker.digestOfReplica(bytes)
-            result.withLock { $0.replicaDigests[item.first + index] = digest }
-        }
-        var counts = ResyncCounts()
-        counts.bytesRead = range.byteCount
-        counts.bytesHashed = range.byteCount
-        monitor.add(counts)
-    }
-
-    private func compareAgain(
-        _ item: WorkItem, _ range: Range<UInt64>, worker: borrowing Worker
-    ) throws(ResyncError) {
-        for index in 0..<item.count {
-            let start = index * options.blockSize
-            let bytes = start..<min(start + options.blockSize, Int(range.byteCount))
-            guard
-                ZeroScan.isEqual(
-                    worker.primary.bytes.extracting(bytes), worker.replica.bytes.extracting(bytes))
-            else { throw .contentDiffersAfterWriting(at: range.lowerBound + UInt64(start)) }
-        }
-        var counts = ResyncCounts()
-        counts.bytesRead = range.byteCount * 2
-        monitor.add(counts)
     }
 
     // MARK: Small parts
@@ -298,10 +285,15 @@ struct ComparisonEngine: Sendable {
         }
     }
 
-    private func countSkipped(_ plan: WindowPlan) {
+    /// Counts the blocks that are not read.
+    private func count(_ plan: WindowPlan, held: [HeldBlocks]) {
         var counts = ResyncCounts()
         let planned = plan.items.reduce(0) { $0 + $1.count }
-        if pass.countsBlocks { counts.blocksSkipped = UInt64(plan.blockCount - planned) }
+        counts.blocksHeld = held.reduce(0) { $0 + UInt64($1.range.count) }
+        if pass.countsBlocks {
+            counts.blocksSkipped = UInt64(plan.blockCount - planned) - counts.blocksHeld
+        }
+        if pass.countsDifferences { counts.blocksDiffering = counts.blocksHeld }
         let plannedBytes = plan.items.reduce(0) {
             $0 + plan.range(ofBlocks: $1.first..<$1.first + $1.count).byteCount
         }

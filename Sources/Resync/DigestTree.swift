@@ -111,6 +111,13 @@ public struct DigestTreeBuilder: ~Copyable {
         add(digest, height: 0)
     }
 
+    /// Adds the digests of the next blocks.
+    ///
+    /// - Precondition: the disk has so many more blocks.
+    public mutating func append(_ digests: [BlockDigest]) {
+        for digest in digests { append(digest) }
+    }
+
     /// Adds the digests of the next blocks, which hold nothing but zeros; a partial last block may
     /// be among them. Takes microseconds for any count.
     ///

@@ -35,6 +35,8 @@ public struct ResyncCounts: Equatable, Sendable {
     /// Blocks that were read on at least one side.
     public var blocksCompared: UInt64 = 0
     public var blocksDiffering: UInt64 = 0
+    /// Of those that differ: blocks that an earlier run had recorded, and that were not read again.
+    public var blocksHeld: UInt64 = 0
     /// Content read from both disks, in bytes, reading back and verifying included.
     public var bytesRead: UInt64 = 0
     public var bytesHashed: UInt64 = 0
@@ -56,6 +58,7 @@ public final class ResyncMonitor: Sendable {
     private let blocksSkipped = Atomic<UInt64>(0)
     private let blocksCompared = Atomic<UInt64>(0)
     private let blocksDiffering = Atomic<UInt64>(0)
+    private let blocksHeld = Atomic<UInt64>(0)
     private let bytesRead = Atomic<UInt64>(0)
     private let bytesHashed = Atomic<UInt64>(0)
     private let bytesWritten = Atomic<UInt64>(0)
@@ -78,6 +81,7 @@ public final class ResyncMonitor: Sendable {
         counts.blocksSkipped = blocksSkipped.load(ordering: .relaxed)
         counts.blocksCompared = blocksCompared.load(ordering: .relaxed)
         counts.blocksDiffering = blocksDiffering.load(ordering: .relaxed)
+        counts.blocksHeld = blocksHeld.load(ordering: .relaxed)
         counts.bytesRead = bytesRead.load(ordering: .relaxed)
         counts.bytesHashed = bytesHashed.load(ordering: .relaxed)
         counts.bytesWritten = bytesWritten.load(ordering: .relaxed)
@@ -118,6 +122,7 @@ public final class ResyncMonitor: Sendable {
         blocksSkipped.add(counts.blocksSkipped, ordering: .relaxed)
         blocksCompared.add(counts.blocksCompared, ordering: .relaxed)
         blocksDiffering.add(counts.blocksDiffering, ordering: .relaxed)
+        blocksHeld.add(counts.blocksHeld, ordering: .relaxed)
         bytesRead.add(counts.bytesRead, ordering: .relaxed)
         bytesHashed.add(counts.bytesHashed, ordering: .relaxed)
         bytesWritten.add(counts.bytesWritten, ordering: .relaxed)

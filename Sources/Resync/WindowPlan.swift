@@ -4,6 +4,8 @@ internal import Storage
 /// A piece of a window that one worker reads and compares in one go: neighbouring blocks of which
 /// the same sides have to be read.
 struct WorkItem: Equatable, Sendable {
+    /// Its place among the items of the window.
+    var index = 0
     /// Index of the first block within the window.
     var first: Int
     /// How many blocks.
@@ -35,15 +37,22 @@ struct WindowPlan: Equatable, Sendable {
         return start..<min(end, range.upperBound)
     }
 
-    /// Plans the reading: space that is zero by the word of both sides is left out.
-    init(range: Range<UInt64>, blockSize: Int, primary: [Extent], replica: [Extent]) {
+    /// Plans the reading: space that is zero by the word of both sides is left out, and so is what is
+    /// known already.
+    init(
+        range: Range<UInt64>, blockSize: Int, primary: [Extent], replica: ReplicaContent,
+        held: [HeldBlocks] = []
+    ) {
         self.range = range
         self.blockSize = blockSize
-        guard (primary + replica).contains(where: { $0.state == .data }) else { return }
+        guard primary.contains(where: { $0.state == .data }) || replica.mayHoldData else { return }
         let primaryIsData = blocksWithData(primary)
         let replicaIsData = blocksWithData(replica)
+        var isHeld = [Bool](repeating: false, count: held.isEmpty ? 0 : blockCount)
+        for blocks in held { for index in blocks.range { isHeld[index] = true } }
         let largest = max(1, Self.bytesAtOnce / blockSize)
         for index in 0..<blockCount where primaryIsData[index] || replicaIsData[index] {
+            if !held.isEmpty, isHeld[index] { continue }
             let readsPrimary = primaryIsData[index]
             let readsReplica = replicaIsData[index]
             if let last = items.last, last.first + last.count == index, last.count < largest,
@@ -53,9 +62,17 @@ struct WindowPlan: Equatable, Sendable {
             } else {
                 items.append(
                     WorkItem(
-                        first: index, count: 1, readsPrimary: readsPrimary,
+                        index: items.count, first: index, count: 1, readsPrimary: readsPrimary,
                         readsReplica: readsReplica))
             }
+        }
+    }
+
+    private func blocksWithData(_ content: ReplicaContent) -> [Bool] {
+        switch content {
+        case .disk(let extents): blocksWithData(extents)
+        case .zeros: [Bool](repeating: false, count: blockCount)
+        case .digests(let digests, let zeros): zip(digests, zeros).map { $0 != $1 }
         }
     }
 
@@ -80,7 +97,9 @@ struct WindowPlan: Equatable, Sendable {
                 items[items.count - 1].count += 1
             } else {
                 items.append(
-                    WorkItem(first: index, count: 1, readsPrimary: false, readsReplica: true))
+                    WorkItem(
+                        index: items.count, first: index, count: 1, readsPrimary: false,
+                        readsReplica: true))
             }
         }
         return items

@@ -8,6 +8,14 @@ struct WindowResult: Sendable {
     var differs: [Bool]
     var primaryIsZero: [Bool]
 
+    /// A window that reads as zeros on both sides, or as digests say on the replica's.
+    init(
+        _ plan: WindowPlan, zeros: ZeroDigests, virtualSize: UInt64, replica: ReplicaContent
+    ) {
+        self.init(plan, zeros: zeros, virtualSize: virtualSize)
+        if case .digests(let digests, _) = replica { replicaDigests = digests }
+    }
+
     /// A window that reads as zeros on both sides.
     init(_ plan: WindowPlan, zeros: ZeroDigests, virtualSize: UInt64) {
         let count = plan.blockCount
@@ -18,6 +26,22 @@ struct WindowResult: Sendable {
         replicaDigests = primaryDigests
         differs = [Bool](repeating: false, count: count)
         primaryIsZero = [Bool](repeating: true, count: count)
+    }
+
+    /// Notes what an earlier run has recorded. What the replica has there is not known.
+    mutating func set(_ held: HeldBlocks) {
+        for index in held.range {
+            differs[index] = true
+            primaryIsZero[index] = held.digests == nil
+            if let digests = held.digests {
+                primaryDigests[index] = digests[index - held.range.lowerBound]
+            }
+        }
+    }
+
+    /// What the disk's digests are once all differences are written.
+    var resultDigests: [BlockDigest] {
+        differs.indices.map { differs[$0] ? primaryDigests[$0] : replicaDigests[$0] }
     }
 
     /// Runs of blocks that are zero on the primary and hold at least one that differs.

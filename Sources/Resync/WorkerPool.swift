@@ -9,13 +9,22 @@ struct Worker: ~Copyable, Sendable {
     var primary: AlignedBuffer
     var replica: AlignedBuffer
     var context: SHA256Context
+    /// What it found to differ; nil where nothing is recorded.
+    var records: DeltaRecordBuffer?
 
-    init(byteCount: Int) throws(OutOfMemory) {
+    /// `recordedBlockSize` is that of blocks which are to be recorded.
+    init(byteCount: Int, recordedBlockSize: Int?) throws(OutOfMemory) {
         let primary = try AlignedBuffer(byteCount: byteCount)
         let replica = try AlignedBuffer(byteCount: byteCount)
-        context = try SHA256Context()
+        let context = try SHA256Context()
+        records = nil
+        if let recordedBlockSize {
+            records = try DeltaRecordBuffer(
+                contentByteCount: byteCount, blockSize: recordedBlockSize)
+        }
         self.primary = primary
         self.replica = replica
+        self.context = context
     }
 
     mutating func digestOfPrimary(_ range: Range<Int>) -> BlockDigest {
@@ -40,11 +49,14 @@ struct WorkerPool: Sendable {
     /// Allocates everything at once: what runs later cannot run out of memory.
     ///
     /// There are no more workers than processors: `concurrentPerform` never runs more at a time.
-    init(count: Int, byteCount: Int) throws(OutOfMemory) {
+    init(
+        count: Int, byteCount: Int, recordedBlockSize: Int? = nil
+    ) throws(OutOfMemory) {
         let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var workers: [Lock<Worker>] = []
         for _ in 0..<min(count, processorCount) {
-            workers.append(Lock(try Worker(byteCount: byteCount)))
+            let worker = try Worker(byteCount: byteCount, recordedBlockSize: recordedBlockSize)
+            workers.append(Lock(worker))
         }
         self.workers = workers
     }
@@ -55,15 +67,27 @@ struct WorkerPool: Sendable {
         _ body: @Sendable (Item, inout Worker) throws(ResyncError) -> Void
     ) throws(ResyncError) {
         let next = Atomic<Int>(0)
+        try run(upTo: items.count, monitor: monitor) { (worker) throws(ResyncError) in
+            let item = next.wrappingAdd(1, ordering: .relaxed).oldValue
+            guard item < items.count else { return false }
+            try body(items[item], &worker)
+            return true
+        }
+    }
+
+    /// Runs the body again and again, on all cores, in each thread until it answers that there is
+    /// nothing more to do, one fails, or a stop is requested.
+    func run(
+        upTo threadCount: Int = .max, monitor: ResyncMonitor,
+        _ body: @Sendable (inout Worker) throws(ResyncError) -> Bool
+    ) throws(ResyncError) {
         let failure = Lock<ResyncError?>(nil)
-        DispatchQueue.concurrentPerform(iterations: min(workers.count, items.count)) { index in
+        DispatchQueue.concurrentPerform(iterations: min(workers.count, threadCount)) { index in
             workers[index].withLock { worker in
                 do throws(ResyncError) {
                     while failure.withLock({ $0 == nil }) {
                         if let reason = monitor.stopReason { throw .stopped(reason) }
-                        let item = next.wrappingAdd(1, ordering: .relaxed).oldValue
-                        guard item < items.count else { break }
-                        try body(items[item], &worker)
+                        guard try body(&worker) else { break }
                     }
                 } catch {
                     failure.withLock { $0 = $0 ?? error }

@@ -1,0 +1,240 @@
+internal import BlockIO
+internal import Storage
+internal import VHDX
+
+/// Writes the records of a delta stream to a disk, on all cores, and reads back what was written.
+struct DeltaApplication: Sendable {
+    let header: DeltaHeader
+    let monitor: ResyncMonitor
+    private let pool: WorkerPool
+
+    /// Zeros that are looked at between two looks at whether to stop.
+    private static let zerosAtOnce: UInt64 = 64 << 30
+
+    init(
+        _ header: DeltaHeader, options: ResyncOptions, monitor: ResyncMonitor
+    ) throws(ResyncError) {
+        self.header = header
+        self.monitor = monitor
+        do throws(OutOfMemory) {
+            pool = try WorkerPool(
+                count: options.workerCount,
+                byteCount: max(WindowPlan.bytesAtOnce, header.blockSize))
+        } catch {
+            throw .outOfMemory(error)
+        }
+    }
+
+    /// The virtual bytes of some blocks.
+    private func range(of blocks: Range<UInt64>) -> Range<UInt64> {
+        let blockSize = UInt64(header.blockSize)
+        return blocks.lowerBound * blockSize
+            ..< min(blocks.upperBound * blockSize, header.virtualSize)
+    }
+
+    // MARK: Writing
+
+    /// Writes all records. The stream must have been found whole.
+    ///
+    /// What is written is durable with the target's next commit.
+    func write<File: RandomAccessFile & ~Copyable>(
+        _ stream: Lock<DeltaReader<File>>, to target: borrowing some BlockTarget & ~Copyable
+    ) throws(ResyncError) {
+        monitor.begin(.applying)
+        var isOver = false
+        while !isOver {
+            let batch = Lock(Batch<File>())
+            try pool.run(monitor: monitor) { (worker) throws(ResyncError) in
+                let record = try batch.withLock { (batch) throws(ResyncError) in
+                    try batch.next(of: stream)
+                }
+                guard let record else { return false }
+                try write(record, worker: &worker, to: target)
+                return true
+            }
+            let zeros = batch.withLock { batch in
+                isOver = batch.isOver
+                return batch.zeros
+            }
+            // No other thread writes now: a payload block that becomes zero may be taken as a whole.
+            for blocks in zeros { try writeZeros(blocks, to: target) }
+            try onDisk(.replica) { () throws(VHDXError) in try target.commitIfBatchIsFull() }
+        }
+    }
+
+    private func write(
+        _ record: DeltaRecord, worker: inout Worker,
+        to target: borrowing some BlockTarget & ~Copyable
+    ) throws(ResyncError) {
+        let range = range(of: record.blocks)
+        let byteCount = Int(range.byteCount)
+        try worker.decode(record, byteCount: byteCount)
+        try onDisk(.replica) { () throws(VHDXError) in
+            try target.write(
+                worker.primary.bytes.extracting(0..<byteCount), at: range.lowerBound)
+        }
+        var counts = ResyncCounts()
+        counts.bytesWritten = range.byteCount
+        counts.bytesDone = range.byteCount
+        monitor.add(counts)
+    }
+
+    private func writeZeros(
+        _ blocks: Range<UInt64>, to target: borrowing some BlockTarget & ~Copyable
+    ) throws(ResyncError) {
+        try forEachPiece(of: range(of: blocks)) { (range) throws(ResyncError) in
+            try onDisk(.replica) { () throws(VHDXError) in try target.writeZeros(range) }
+            var counts = ResyncCounts()
+            counts.bytesWritten = range.byteCount
+            counts.bytesDone = range.byteCount
+            monitor.add(counts)
+        }
+    }
+
+    /// Cuts a range that may be as large as the disk, so that a stop is seen within it.
+    private func forEachPiece(
+        of range: Range<UInt64>, _ body: (Range<UInt64>) throws(ResyncError) -> Void
+    ) throws(ResyncError) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            if let reason = monitor.stopReason { throw .stopped(reason) }
+            let end = min(start + Self.zerosAtOnce, range.upperBound)
+            try body(start..<end)
+            start = end
+        }
+    }
+
+    // MARK: Reading back
+
+    /// Checks that the disk reads as all records say: by digests, so that a record need not be
+    /// decompressed again.
+    func verify<File: RandomAccessFile & ~Copyable>(
+        _ stream: Lock<DeltaReader<File>>, on target: borrowing some BlockSource & ~Copyable
+    ) throws(ResyncError) {
+        monitor.begin(.verifying)
+        try pool.run(monitor: monitor) { (worker) throws(ResyncError) in
+            let record = try stream.withLock { (reader) throws(ResyncError) in try reader.next() }
+            guard let record else { return false }
+            if record.kind == .data {
+                try verify(record, worker: &worker, on: target)
+            } else {
+                try verifyZeros(range(of: record.blocks), worker: &worker, on: target)
+            }
+            return true
+        }
+    }
+
+    private func verify(
+        _ record: DeltaRecord, worker: inout Worker,
+        on target: borrowing some BlockSource & ~Copyable
+    ) throws(ResyncError) {
+        let range = range(of: record.blocks)
+        try read(range, of: target, worker: &worker)
+        for index in 0..<Int(record.blocks.upperBound - record.blocks.lowerBound) {
+            let start = index * header.blockSize
+            let bytes = start..<min(start + header.blockSize, Int(range.byteCount))
+            guard worker.digestOfReplica(bytes) == record.digest(at: index) else {
+                throw .contentDiffersAfterWriting(at: range.lowerBound + UInt64(start))
+            }
+        }
+        var counts = ResyncCounts()
+        counts.bytesHashed = range.byteCount
+        counts.bytesDone = range.byteCount
+        monitor.add(counts)
+    }
+
+    private func verifyZeros(
+        _ range: Range<UInt64>, worker: inout Worker,
+        on target: borrowing some BlockSource & ~Copyable
+    ) throws(ResyncError) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            if let reason = monitor.stopReason { throw .stopped(reason) }
+            let end = min(start + WindowPlan.byteCount, range.upperBound)
+            let extents = try onDisk(.replica) { () throws(VHDXError) in
+                try target.extents(in: start..<end)
+            }
+            for extent in extents where extent.state == .data {
+                try verifyZeroBytes(extent.range, worker: &worker, on: target)
+            }
+            var counts = ResyncCounts()
+            counts.bytesDone = end - start
+            monitor.add(counts)
+            start = end
+        }
+    }
+
+    private func verifyZeroBytes(
+        _ range: Range<UInt64>, worker: inout Worker,
+        on target: borrowing some BlockSource & ~Copyable
+    ) throws(ResyncError) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let end = min(start + UInt64(worker.replica.byteCount), range.upperBound)
+            try read(start..<end, of: target, worker: &worker)
+            guard ZeroScan.isZero(worker.replica.bytes.extracting(0..<Int(end - start))) else {
+                throw .contentDiffersAfterWriting(at: start)
+            }
+            start = end
+        }
+    }
+
+    private func read(
+        _ range: Range<UInt64>, of target: borrowing some BlockSource & ~Copyable,
+        worker: inout Worker
+    ) throws(ResyncError) {
+        do throws(VHDXError) {
+            var bytes = worker.replica.mutableBytes
+            var part = bytes.part(0..<Int(range.byteCount))
+            try target.read(into: &part, at: range.lowerBound)
+        } catch {
+            throw .disk(.replica, error)
+        }
+        var counts = ResyncCounts()
+        counts.bytesRead = range.byteCount
+        monitor.add(counts)
+    }
+}
+
+/// The records between two chances to commit, as the workers take them.
+private struct Batch<File: RandomAccessFile & ~Copyable>: ~Copyable {
+    private var byteCount: UInt64 = 0
+    /// What becomes zero: put aside until no worker writes.
+    private(set) var zeros: [Range<UInt64>] = []
+    /// Whether the stream has no more records.
+    private(set) var isOver = false
+
+    /// Content and zeros that are written between two chances to commit.
+    private static var largestByteCount: UInt64 { 256 << 20 }
+    private static var largestZeroCount: Int { 4096 }
+
+    /// The next record with content; nil at the end of the batch.
+    mutating func next(
+        of stream: Lock<DeltaReader<File>>
+    ) throws(ResyncError) -> DeltaRecord? {
+        while byteCount < Self.largestByteCount, zeros.count < Self.largestZeroCount {
+            let record = try stream.withLock { (reader) throws(ResyncError) in try reader.next() }
+            guard let record else {
+                isOver = true
+                return nil
+            }
+            if record.kind == .data {
+                byteCount += record.contentByteCount
+                return record
+            }
+            zeros.append(record.blocks)
+        }
+        return nil
+    }
+}
+
+extension Worker {
+    /// Decompresses a record into the primary's buffer, and checks it by its digests.
+    fileprivate mutating func decode(
+        _ record: DeltaRecord, byteCount: Int
+    ) throws(ResyncError) {
+        var bytes = primary.mutableBytes
+        var part = bytes.part(0..<byteCount)
+        try record.decode(into: &part, context: &context)
+    }
+}

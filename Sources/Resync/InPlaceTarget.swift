@@ -1,0 +1,50 @@
+internal import BlockIO
+internal import Storage
+internal import VHDX
+
+/// A replica that is written to while it is being compared. It bears a mark from before the first
+/// change, since nothing else tells that it is half-written.
+struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget {
+    private let base: Target
+    private let isMarked: Lock<Bool>
+
+    init(_ base: consuming Target) {
+        isMarked = Lock(base.mark != nil)
+        self.base = base
+    }
+
+    consuming func intoBase() -> Target { base }
+
+    var virtualSize: UInt64 { base.virtualSize }
+
+    func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
+        try base.extents(in: range)
+    }
+
+    func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
+        try base.read(into: &buffer, at: offset)
+    }
+
+    func write(_ bytes: RawSpan, at offset: UInt64) throws(VHDXError) {
+        try mark()
+        try base.write(bytes, at: offset)
+    }
+
+    func writeZeros(_ range: Range<UInt64>) throws(VHDXError) {
+        try mark()
+        try base.writeZeros(range)
+    }
+
+    func commitIfBatchIsFull() throws(VHDXError) { try base.commitIfBatchIsFull() }
+
+    func commit() throws(VHDXError) { try base.commit() }
+
+    /// Every write comes through here first, so none is under way when the mark is set.
+    private func mark() throws(VHDXError) {
+        try isMarked.withLock { (isMarked) throws(VHDXError) in
+            guard !isMarked else { return }
+            try base.setMark(ApplyMark(streamID: .zero, journalPath: ""))
+            isMarked = true
+        }
+    }
+}

@@ -1,0 +1,292 @@
+internal import BlockIO
+internal import Storage
+internal import VHDX
+
+/// A replica that is written through a journal: nothing of it is touched before everything is in the
+/// journal, durable and proven, and from then on the journal finishes it whatever happens.
+///
+/// 1. Differences go to the journal. A stop leaves the replica as it was, and what is recorded is not
+///    recorded again.
+/// 2. The commit point: the journal gets its trailer, and is durable with its name.
+/// 3. The replica gets a mark with the journal's name, durably: it refuses to open.
+/// 4. The records are written, made durable, and read back.
+/// 5. The mark goes, and then the journal.
+///
+/// A stop after 2 leaves the replica as it was, or marked, or as it is to be, and a journal that
+/// makes it that.
+struct JournaledReplica<Store: JournalStore>: Sendable {
+    let store: Store
+    let options: ResyncOptions
+    let monitor: ResyncMonitor
+    /// Bytes that are free where the replica grows; nil where nobody can tell.
+    var freeByteCount: @Sendable () throws(FileError) -> UInt64? = { nil }
+
+    // MARK: Finding
+
+    /// What stands at the journal's place.
+    private enum Found: ~Copyable {
+        case nothing
+        /// So little that it says nothing.
+        case remains
+        case unfinished(Store.File, DeltaHeader)
+        case committed(DeltaReader<Store.File>, DeltaTrailer)
+    }
+
+    private func find() throws(ResyncError) -> Found {
+        guard let file = try onJournal({ () throws(FileError) in try store.open() }) else {
+            return .nothing
+        }
+        let isRemains = try onJournal { () throws(FileError) in
+            try DeltaStream.isRemainsOfHeader(file)
+        }
+        if isRemains { return .remains }
+        let reader: DeltaReader<Store.File>
+        do throws(ResyncError) {
+            reader = try DeltaReader(reading: file)
+        } catch {
+            guard case .notADelta = error else { throw error }
+            throw .foreignJournal(path: store.path, what: "it is no journal")
+        }
+        if let trailer = reader.trailer { return .committed(reader, trailer) }
+        let header = reader.header
+        return .unfinished(reader.intoFile(), header)
+    }
+
+    // MARK: Finishing what an earlier run began
+
+    /// Writes the committed journal of an earlier run to the replica and removes its mark.
+    ///
+    /// - Returns: whether there was one. The caller closes the target, and removes the journal.
+    /// - Throws: ``ResyncError/foreignJournal(path:what:)`` where it is not this replica's.
+    func finishEarlierRun(
+        on target: borrowing some ReplicaTarget & ~Copyable
+    ) throws(ResyncError) -> Bool {
+        guard case .committed(var reader, let trailer) = try find() else { return false }
+        try check(reader.header, target)
+        // Before a byte of it is believed, all of it was read.
+        while try reader.next() != nil {}
+        try reader.rewind()
+        monitor.setDisk(target.virtualSize, blockSize: reader.header.blockSize)
+        if !target.isMarkable {
+            try checkResult(of: reader.header, trailer, on: target)
+        }
+        try apply(reader, to: target)
+        return true
+    }
+
+    /// Checks that a committed journal is the replica's, and that it still has the state on which the
+    /// journal builds.
+    private func check(
+        _ header: DeltaHeader, _ target: borrowing some ReplicaTarget & ~Copyable
+    ) throws(ResyncError) {
+        func foreign(_ what: String) -> ResyncError {
+            .foreignJournal(path: store.path, what: what)
+        }
+        guard header.virtualSize == target.virtualSize else {
+            throw foreign(
+                "it is for a disk of \(header.virtualSize) bytes, and the replica has "
+                    + "\(target.virtualSize)")
+        }
+        guard target.isMarkable else { return }
+        if let mark = target.mark, mark.streamID == header.streamID { return }
+        let found = target.dataWriteGUID
+        // The second is that of a crash between the new identity and the mark, or behind the mark.
+        guard found == header.base.dataWriteGUID || found == header.resultDataWriteGUID else {
+            throw foreign(
+                "it builds on DataWriteGuid \(header.base.dataWriteGUID), and the replica has "
+                    + "\(found)")
+        }
+    }
+
+    /// Checks that the replica, with the journal's records over it, has the digest that the journal
+    /// proves: for a disk that cannot say by itself whether it is the one.
+    private func checkResult(
+        of header: DeltaHeader, _ trailer: DeltaTrailer,
+        on target: borrowing some ReplicaTarget & ~Copyable
+    ) throws(ResyncError) {
+        var options = options
+        options.blockSize = header.blockSize
+        let engine = try ComparisonEngine(
+            virtualSize: header.virtualSize, options: options, pass: .digest, monitor: monitor)
+        var records = HeldRecords(
+            try DeltaReader(
+                reading: try onJournal { () throws(FileError) in try store.openForReading() }),
+            upTo: .max)
+        monitor.begin(.comparing)
+        let roots = try engine.run(alone: target, knowledge: {
+            (blocks) throws(ResyncError) in
+            WindowKnowledge(held: try records.blocks(in: blocks))
+        })
+        guard let roots, roots.primary == trailer.resultRoot else {
+            throw .foreignJournal(
+                path: store.path,
+                what: "the replica is another than the one that it builds on")
+        }
+    }
+
+    // MARK: Recording
+
+    /// Compares the disks and records what differs, up to the commit point.
+    ///
+    /// An unfinished journal of the same two states is gone on with: of the blocks that it holds
+    /// neither side is read.
+    ///
+    /// - Parameters:
+    ///   - check: called last before the commit point: whether the source is still what it was.
+    /// - Returns: what the disks read as, and the committed journal; nil where nothing differs.
+    func record<Source: BlockSource & ~Copyable>(
+        _ source: borrowing Source, _ sourceState: DiskState,
+        on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState,
+        check: () throws(ResyncError) -> Void
+    ) throws(ResyncError) -> Recorded<Store.File> {
+        let header = DeltaHeader(
+            virtualSize: target.virtualSize, blockSize: options.blockSize, streamID: .random(),
+            base: targetState, source: sourceState, resultDataWriteGUID: .random(),
+            hasRootDigests: options.comparison == .hash)
+        var continued = try unfinished(like: header)
+        while true {
+            let recorder = DifferenceRecorder(continuing: continued.take()) {
+                () throws(ResyncError) in
+                let file = try onJournal { () throws(FileError) in try store.create() }
+                return try DeltaWriter(header, to: file)
+            }
+            do throws(ResyncError) {
+                let roots = try compare(source, target, recorder)
+                try check()
+                return Recorded(roots: roots, journal: try commit(recorder, roots))
+            } catch .outdatedJournal {
+                // It does not say what the disks do: all of it is found out anew.
+                try removeJournal()
+                monitor.restart()
+            } catch {
+                try keep(recorder, after: error)
+                throw error
+            }
+        }
+    }
+
+    /// What came of recording.
+    struct Recorded<File: RandomAccessFile & ~Copyable>: ~Copyable {
+        /// Nil in a comparison of bytes.
+        var roots: ComparisonEngine.Roots?
+        var journal: DeltaReader<File>?
+    }
+
+    /// The unfinished journal of an earlier run that compared the same states in the same blocks;
+    /// nil where there is none.
+    private func unfinished(
+        like header: DeltaHeader
+    ) throws(ResyncError) -> DeltaWriter<Store.File>? {
+        guard case .unfinished(let file, let found) = try find() else { return nil }
+        guard found.base.virtualDiskID == header.base.virtualDiskID else {
+            throw .foreignJournal(
+                path: store.path,
+                what: "it builds on the disk \(found.base.virtualDiskID), and the replica is "
+                    + "\(header.base.virtualDiskID)")
+        }
+        var expected = header
+        expected.streamID = found.streamID
+        expected.resultDataWriteGUID = found.resultDataWriteGUID
+        let isSame = found == expected && header.base.fileState != .zero
+        guard isSame && header.source.fileState != .zero else { return nil }
+        return try DeltaWriter(continuing: file)
+    }
+
+    private func compare(
+        _ source: borrowing some BlockSource & ~Copyable,
+        _ target: borrowing some ReplicaTarget & ~Copyable,
+        _ recorder: DifferenceRecorder<Store.File>
+    ) throws(ResyncError) -> ComparisonEngine.Roots? {
+        let engine = try ComparisonEngine(
+            virtualSize: target.virtualSize, options: options, pass: .record, monitor: monitor)
+        let end = recorder.endBlock
+        var held: HeldRecords<Store.File>?
+        if end > 0 {
+            held = HeldRecords(
+                try DeltaReader(
+                    reading: try onJournal { () throws(FileError) in try store.openForReading() }),
+                upTo: end)
+        }
+        monitor.begin(.comparing)
+        let roots = try engine.run(
+            primary: source, replica: target, sink: recorder,
+            knowledge: { (blocks) throws(ResyncError) in
+                try checkSpace(for: recorder.growth)
+                guard blocks.lowerBound < end else { return .nothing }
+                return WindowKnowledge(held: try held?.blocks(in: blocks) ?? [])
+            })
+        try checkSpace(for: recorder.growth)
+        return roots
+    }
+
+    /// Checks that the replica can grow by what was recorded. Its structures need a little more.
+    private func checkSpace(for growth: UInt64) throws(ResyncError) {
+        guard growth > 0 else { return }
+        let free = try onJournal { () throws(FileError) in try freeByteCount() }
+        guard let free, free < growth + Self.spareByteCount else { return }
+        throw .noSpace(needed: growth + Self.spareByteCount, free: free)
+    }
+
+    private static var spareByteCount: UInt64 { 2 << 20 }
+
+    /// The commit point, where there is something to commit.
+    private func commit(
+        _ recorder: DifferenceRecorder<Store.File>, _ roots: ComparisonEngine.Roots?
+    ) throws(ResyncError) -> DeltaReader<Store.File>? {
+        guard let writer = try recorder.finish() else { return nil }
+        if let roots, let result = roots.result, result != roots.primary {
+            throw .proofFailed(primary: roots.primary, replica: result)
+        }
+        return try commit(
+            writer, baseRoot: roots?.replica ?? .zero, resultRoot: roots?.result ?? .zero)
+    }
+
+    /// Makes a journal durable, and the one that finishes the replica from then on.
+    func commit(
+        _ writer: consuming DeltaWriter<Store.File>, baseRoot: BlockDigest,
+        resultRoot: BlockDigest
+    ) throws(ResyncError) -> DeltaReader<Store.File> {
+        try onJournal { () throws(FileError) in try store.flushName() }
+        return try DeltaReader(
+            reading: try writer.finish(baseRoot: baseRoot, resultRoot: resultRoot))
+    }
+
+    /// After an error before the commit point: the journal is kept where the next run can use it.
+    private func keep(
+        _ recorder: DifferenceRecorder<Store.File>, after error: ResyncError
+    ) throws(ResyncError) {
+        switch error {
+        case .primaryChanged, .proofFailed, .noSpace: try removeJournal()
+        case _ where error.isOutOfSpace: try removeJournal()
+        default: recorder.flush()
+        }
+    }
+
+    func removeJournal() throws(ResyncError) {
+        try onJournal { () throws(FileError) in try store.remove() }
+    }
+
+    // MARK: Applying
+
+    /// Writes a committed journal to the replica, and proves that it reads as the journal says. The
+    /// caller closes the target, and removes the journal.
+    func apply(
+        _ journal: consuming DeltaReader<Store.File>,
+        to target: borrowing some ReplicaTarget & ~Copyable
+    ) throws(ResyncError) {
+        let header = journal.header
+        let application = try DeltaApplication(header, options: options, monitor: monitor)
+        target.chooseDataWriteGUID(header.resultDataWriteGUID)
+        monitor.note(.halfWritten)
+        try onDisk(.replica) { () throws(VHDXError) in
+            try target.setMark(ApplyMark(streamID: header.streamID, journalPath: store.path))
+        }
+        let stream = Lock(journal)
+        try application.write(stream, to: target)
+        try onDisk(.replica) { () throws(VHDXError) in try target.commit() }
+        try stream.withLock { (reader) throws(ResyncError) in try reader.rewind() }
+        try application.verify(stream, on: target)
+        try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+        monitor.note(.written)
+    }
+}

@@ -1,0 +1,46 @@
+internal import Glibc
+
+/// A value that one thread at a time may use, and for a state of which a thread can wait.
+@safe public final class ConditionLock<Value: ~Copyable>: @unchecked Sendable {
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let condition: UnsafeMutablePointer<pthread_cond_t>
+    private var value: Value
+
+    /// A lock around a first value.
+    public init(_ value: consuming sending Value) {
+        self.value = value
+        // Safe: both live at one address until this object, their only owner, ends.
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe mutex.initialize(to: pthread_mutex_t())
+        unsafe condition = .allocate(capacity: 1)
+        unsafe condition.initialize(to: pthread_cond_t())
+        let status = unsafe pthread_mutex_init(mutex, nil) | pthread_cond_init(condition, nil)
+        precondition(status == 0, "pthread_mutex_init or pthread_cond_init failed")
+    }
+
+    deinit {
+        unsafe pthread_cond_destroy(condition)
+        unsafe condition.deallocate()
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe mutex.deallocate()
+    }
+
+    /// Runs the body while no other thread runs one on this lock, as soon as the condition holds.
+    /// Whoever waits looks at its condition again after each body. Not reentrant.
+    public func withLock<Result: ~Copyable, Failure: Error>(
+        when isReady: (borrowing Value) -> Bool = { _ in true },
+        _ body: (inout Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let status = unsafe pthread_mutex_lock(mutex)
+        precondition(status == 0, "pthread_mutex_lock failed")
+        defer {
+            unsafe pthread_cond_broadcast(condition)
+            unsafe pthread_mutex_unlock(mutex)
+        }
+        while !isReady(value) {
+            let status = unsafe pthread_cond_wait(condition, mutex)
+            precondition(status == 0, "pthread_cond_wait failed")
+        }
+        return try body(&value)
+    }
+}
