@@ -25,7 +25,7 @@ extension ReturnCode {
             self = .outOfMemory
         case .parentNotFound:
             self = .fileNotFound
-        case .parentMismatch:
+        case .parentMismatch, .unfinishedApply:
             self = .invalidState
         case .parentOutside:
             self = .accessDenied
@@ -38,7 +38,8 @@ extension ReturnCode {
             .metadataSignature, .metadataCount, .metadataReserved, .itemOffset, .itemLength,
             .itemFlags, .itemDuplicate, .itemOverlap, .itemMissing, .blockSize,
             .fileParameterFlags, .virtualSize, .logicalSectorSize, .physicalSectorSize,
-            .parentLocator, .fixedUnallocated, .tableLength, .tableReserved, .tableState,
+            .parentLocator, .fixedUnallocated, .applyMark,
+            .tableLength, .tableReserved, .tableState,
             .bitmapState, .bitmapMissing, .parentLoop, .parentSectorSize, .parentDamaged,
             .tableOffset, .blockCut, .blockOverlap, .unusedOffset,
             .retainedOffset, .strayEntries, .blockOrder, .shortLastBlock, .fileSize,

@@ -48,7 +48,7 @@ extension ReturnCode {
             self = .failed
         case .parentNotFound:
             self = .fileNotFound
-        case .parentMismatch:
+        case .parentMismatch, .unfinishedApply:
             self = .invalidState
         case .parentOutsideFolders:
             self = .accessDenied

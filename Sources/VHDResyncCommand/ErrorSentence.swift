@@ -29,6 +29,10 @@ extension ResyncError {
         case .disk(_, .parentNotFound), .disk(_, .parentOutsideFolders):
             "; '--parent-path' names folders where it may be"
         case .disk(.replica, .hasChild): "; '--force' writes to it all the same"
+        case .disk(_, .unfinishedApply(_, let mark)) where mark.streamID == .zero:
+            "; run the resynchronization again"
+        case .disk(_, .unfinishedApply(let path, _)):
+            "; 'vhdresync recover \(path)' finishes it"
         case .differentSizes(let primary, let replica) where isWriter && replica < primary:
             "; '--grow' makes the replica as large"
         default: ""

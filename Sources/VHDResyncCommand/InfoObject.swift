@@ -24,6 +24,19 @@ struct InfoObject: Encodable, Equatable {
         var log: Log
         var regions: [Region]
         var allocation: AllocationObject
+        /// Only where the image is half-written.
+        var unfinishedApply: UnfinishedApply?
+    }
+
+    /// The mark of a half-written image.
+    struct UnfinishedApply: Encodable, Equatable {
+        var streamID: String
+        var journal: Nullable<String>
+
+        init(_ mark: ApplyMark) {
+            streamID = "\(mark.streamID)"
+            journal = Nullable(mark.journalPath.isEmpty ? nil : mark.journalPath)
+        }
     }
 
     /// One of the images that the image builds on: the error says why it cannot be used.
@@ -109,7 +122,8 @@ struct InfoObject: Encodable, Equatable {
                 usedBytes: description.usedByteCount,
                 unusedBytes: description.unusedByteCount, contiguousRuns: allocation.runCount,
                 percentOfParts: allocation.parts.map(\.allocatedPercent),
-                map: InfoText.map(allocation)))
+                map: InfoText.map(allocation)),
+            unfinishedApply: info.mark.map(UnfinishedApply.init))
     }
 }
 

@@ -21,6 +21,7 @@ enum InfoText {
             ("header sequence number", "\(info.headerSequenceNumber)"),
             ("log", log(description.log)),
         ]
+        let markLines = info.mark.map { [("half-written", "\($0)".printable)] } ?? []
         let lastLines = [
             ("payload blocks", blocks(info.blockStates)),
             ("sector bitmaps", "\(description.bitmapCount)"),
@@ -31,7 +32,8 @@ enum InfoText {
             ("map", "[\(map(allocation))]"),
         ]
         return AlignedLines.text(
-            lines + description.parents.map(parent) + description.regions.map(region) + lastLines)
+            lines + markLines + description.parents.map(parent) + description.regions.map(region)
+                + lastLines)
     }
 
     private static func parent(_ parent: ImageDescription.Parent) -> (String, String) {

@@ -109,6 +109,8 @@ extension VHDXError {
             (.log, nil, nil)
         case .sequenceNumberExhausted:
             (.header, nil, nil)
+        case .unfinishedApply:
+            (.applyMark, nil, nil)
         case .unsupported:
             (.metadataItem, nil, nil)
         case .parentNotFound, .parentMismatch, .parentOutsideFolders, .parentLoop,

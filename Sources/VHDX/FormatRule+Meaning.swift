@@ -8,6 +8,7 @@ extension FormatRule {
         case (.regionMissing, .missing(let structure, _)):
             "the image has no usable region for the \(structure.rawValue), so that its content "
                 + "cannot be found"
+        case (_, .unfinishedApply(_, let mark)): "the image is half-written: \(mark)"
         case (.parentDamaged, _): "its parent cannot be used: \(error)"
         case (_, .parentNotFound), (_, .parentMismatch), (_, .parentOutsideFolders),
             (_, .parentLoop), (_, .parentSectorSize):
@@ -57,6 +58,7 @@ extension FormatRule {
         case .bitmapMissing:
             "blocks of its chunk are in part here and in part in the parent, and nothing says which"
         case .parentLocator: "the locator cannot be read, so that the parent cannot be found"
+        case .applyMark: "the image is half-written, and the mark that says so cannot be read"
         case .tableOffset: "it cannot lie there, so that its content is lost"
         case .blockOverlap: "it and something else claim the same bytes of the file"
         default: "it has a value that the format forbids"

@@ -58,6 +58,8 @@ public enum FormatRule: String, CaseIterable, Sendable {
     case physicalSectorSize = "physical-sector-size"
     case parentLocator = "parent-locator"
     case fixedUnallocated = "fixed-unallocated"
+    case unfinishedApply = "unfinished-apply"
+    case applyMark = "apply-mark"
 
     // The block allocation table and the blocks.
     case tableLength = "bat-length"
@@ -106,7 +108,9 @@ public enum FormatRule: String, CaseIterable, Sendable {
             .regionMissing, .regionUnknown, .regionNotRequired:
             "2.2.3.2"
         case .metadataSignature, .metadataCount, .metadataReserved: "2.6.1.1"
-        case .itemOffset, .itemLength, .itemFlags, .itemDuplicate, .itemOverlap: "2.6.1.2"
+        case .itemOffset, .itemLength, .itemFlags, .itemDuplicate, .itemOverlap,
+            .unfinishedApply, .applyMark:
+            "2.6.1.2"
         case .itemMissing, .itemUnknown: "2.6.2"
         case .blockSize, .fileParameterFlags, .fixedUnallocated: "2.6.2.1"
         case .virtualSize: "2.6.2.2"
@@ -136,6 +140,7 @@ extension FormatRule {
         case .wrongChecksum(.regionTable, _, _, _, _): self = .regionTableChecksum
         case .wrongChecksum: self = .headerChecksum
         case .invalidField(.parentLocator, _, _, _, _): self = .parentLocator
+        case .invalidField(.applyMark, _, _, _, _): self = .applyMark
         case .invalidField(let structure, let field, _, _, _):
             self = Self.fields[Field(structure, field)] ?? .fieldValue
         case .noValidCopy(let structure, _), .ambiguous(let structure, _, _):
@@ -152,6 +157,7 @@ extension FormatRule {
         case .parentOutsideFolders: self = .parentOutside
         case .parentLoop: self = .parentLoop
         case .parentSectorSize: self = .parentSectorSize
+        case .unfinishedApply: self = .unfinishedApply
         case .file, .hasChild, .unsupported, .outOfMemory, .invalidGeometry: self = .fieldValue
         }
     }
@@ -165,7 +171,7 @@ extension FormatRule {
         case .payloadBlock, .sectorBitmap: .blockCut
         case .metadataTable, .fileParameters, .virtualDiskSize, .virtualDiskID,
             .logicalSectorSize, .physicalSectorSize, .metadataItem, .parentLocator,
-            .blockAllocationTable:
+            .applyMark, .blockAllocationTable:
             .regionCut
         }
     }

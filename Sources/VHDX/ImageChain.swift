@@ -37,7 +37,7 @@ struct ImageChain {
         let file = try parentFile(of: path, locator)
         let name = file.name
         return ImageParent(
-            try ImageReader(file) { (locator) throws(VHDXError) in
+            try ImageReader(file, acceptsMark: false) { (locator) throws(VHDXError) in
                 try parent(of: name, locator)
             })
     }
@@ -179,11 +179,12 @@ struct ImageChain {
 extension ImageReader where File == DiskFile {
     /// Opens an image by path with all that it builds on, with locks that keep writers away.
     public init(
-        openingImageAt path: String, parents: ParentSearch = ParentSearch()
+        openingImageAt path: String, parents: ParentSearch = ParentSearch(),
+        acceptsMark: Bool = false
     ) throws(VHDXError) {
         let file = try DiskFile.openImage(at: path, for: .reading)
         var chain = ImageChain(startingWith: file, parents)
-        try self.init(file) { (locator) throws(VHDXError) in
+        try self.init(file, acceptsMark: acceptsMark) { (locator) throws(VHDXError) in
             try chain.parent(of: path, locator)
         }
     }

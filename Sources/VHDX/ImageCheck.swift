@@ -333,6 +333,7 @@ extension ImageCheck {
         guard let value = table.value else { return nil }
         let items = try MetadataItems.examine(value, in: region, of: file)
         for error in items.errors { addItemError(error) }
+        if let mark = items.value?.mark { list.add(.unfinishedApply(path: path, mark: mark)) }
         let bytes = try file.structure(
             .metadataTable, at: region.fileOffset, count: MetadataTable.byteCount)
         // As for the table of regions.

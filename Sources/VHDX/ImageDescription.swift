@@ -107,14 +107,14 @@ extension Allocation.Part {
 }
 
 extension ImageDescription {
-    /// Checks an image by itself, and describes it.
+    /// Checks an image by itself, and describes it, also where it is half-written.
     ///
     /// - Throws: what keeps it from being read.
     public init<File: RandomAccessFile & ~Copyable>(_ file: consuming File) throws(VHDXError) {
         let start = try ImageStart(of: file)
         let (header, sequence) = (start.header, start.sequence)
         let imageFile = try ImageFile(file, overlay: start.overlay)
-        let layout = try ImageLayout(reading: imageFile, header: header)
+        let layout = try ImageLayout(reading: imageFile, header: header, acceptsMark: true)
 
         let fileSize = imageFile.byteCount
         info = ImageInfo(
@@ -146,6 +146,9 @@ extension ImageDescription {
             do throws(VHDXError) {
                 let file = try chain.parentFile(of: child.info.path, locator)
                 let parent = try ImageDescription(file)
+                if let mark = parent.info.mark {
+                    throw VHDXError.unfinishedApply(path: parent.info.path, mark: mark)
+                }
                 try child.geometry.checkParent(
                     parent.geometry, of: child.info.path, parentPath: parent.info.path)
                 parents.append(

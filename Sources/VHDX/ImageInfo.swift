@@ -34,6 +34,8 @@ public struct ImageInfo: Equatable, Sendable {
     /// Whether the log holds entries that a writer will replay; the content here includes them.
     public var logIsDirty: Bool
     public var blockStates: BlockStates
+    /// What the image bears where it is half-written.
+    public var mark: ApplyMark?
 }
 
 extension ImageInfo {
@@ -58,5 +60,6 @@ extension ImageInfo {
         headerSequenceNumber = header.sequenceNumber
         self.logIsDirty = logIsDirty
         blockStates = layout.blockStates
+        mark = layout.items.mark
     }
 }

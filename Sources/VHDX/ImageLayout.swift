@@ -36,9 +36,12 @@ struct ImageLayout: Sendable {
     }
 
     /// Reads and checks the rest through the log.
+    ///
+    /// - Throws: ``VHDXError/unfinishedApply(path:mark:)`` for a half-written image, before its table
+    ///   is read, unless that is accepted.
     init(
         reading file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
-        header: CurrentHeader
+        header: CurrentHeader, acceptsMark: Bool
     ) throws(VHDXError) {
         creator = try Self.readIdentifier(from: file.base).creator
         self.header = header
@@ -48,6 +51,9 @@ struct ImageLayout: Sendable {
         ).valid()
 
         items = try Self.readItems(from: file, regions.table)
+        if let mark = items.mark, !acceptsMark {
+            throw .unfinishedApply(path: file.name, mark: mark)
+        }
         let region = try Self.tableRegion(in: regions.table, of: file.name)
         geometry = Geometry(items)
         try Self.checkLength(of: region, for: geometry, of: file.name)

@@ -29,6 +29,10 @@ public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
         guard let locator = layout.items.parentLocator else { return nil }
         let parent = try find(locator)
         let parentPath = parent.reader.file.name
+        // Whoever opened it may have known; through its child it would read as a whole disk.
+        if let mark = parent.reader.mark {
+            throw .unfinishedApply(path: parentPath, mark: mark)
+        }
         guard locator.names(parent.reader.dataWriteGUID) else {
             throw .parentMismatch(
                 path: path, parent: parentPath, expected: locator.linkage,

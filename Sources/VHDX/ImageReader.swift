@@ -14,24 +14,27 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
 
     /// Opens and checks an image.
     ///
-    /// A differencing image needs its parent.
+    /// A differencing image needs its parent. A half-written image is refused unless `acceptsMark`
+    /// says that its reader knows what it is.
     ///
     /// - Throws: ``VHDXError`` for every rule of [MS-VHDX] that the file breaks.
     public init(
-        _ file: consuming File, parent: ImageParent<File>? = nil
+        _ file: consuming File, parent: ImageParent<File>? = nil, acceptsMark: Bool = false
     ) throws(VHDXError) {
         let path = file.name
-        try self.init(file, findParent: ImageParent.given(parent, for: path))
+        try self.init(
+            file, acceptsMark: acceptsMark, findParent: ImageParent.given(parent, for: path))
     }
 
     /// Opens and checks an image; `findParent` gets the locator of a differencing one.
     init(
-        _ file: consuming File,
+        _ file: consuming File, acceptsMark: Bool,
         findParent: (ParentLocator) throws(VHDXError) -> ImageParent<File>
     ) throws(VHDXError) {
         let start = try ImageStart(of: file)
         let imageFile = try ImageFile(file, overlay: start.overlay)
-        var layout = try ImageLayout(reading: imageFile, header: start.header)
+        var layout = try ImageLayout(
+            reading: imageFile, header: start.header, acceptsMark: acceptsMark)
         // Who only reads needs no space.
         layout.space = SpaceMap()
         parent = try ImageParent.find(for: layout, of: imageFile.name, findParent)
@@ -48,6 +51,9 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
 
     /// The identity of this state of the content.
     public var dataWriteGUID: GUID { layout.header.header.dataWriteGUID }
+
+    /// What the image bears where it is half-written.
+    public var mark: ApplyMark? { layout.items.mark }
 
     /// Whether the image keeps all its blocks allocated.
     public var isFixed: Bool { layout.items.kind == .fixed }

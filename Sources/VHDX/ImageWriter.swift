@@ -21,32 +21,37 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     public let geometry: Geometry
     /// Whether the image keeps all its blocks allocated.
     public let isFixed: Bool
+    /// The identity of the disk, the same in all its copies.
+    public let virtualDiskID: GUID
     let session: Lock<WriteSession>
     /// What a differencing image builds on.
     private let parent: ImageParent<File>?
 
     /// Opens and checks an image, and replays its log.
     ///
-    /// A differencing image needs its parent.
+    /// A differencing image needs its parent. A half-written image is refused, and its log not
+    /// replayed, unless `acceptsMark` says that its writer knows what it is.
     ///
     /// - Throws: ``VHDXError`` for every rule of [MS-VHDX] that the file breaks.
     public init(
-        _ file: consuming File, parent: ImageParent<File>? = nil
+        _ file: consuming File, parent: ImageParent<File>? = nil, acceptsMark: Bool = false
     ) throws(VHDXError) {
         let path = file.name
-        try self.init(file, findParent: ImageParent.given(parent, for: path))
+        try self.init(
+            file, acceptsMark: acceptsMark, findParent: ImageParent.given(parent, for: path))
     }
 
     /// Opens and checks an image, and replays its log; `findParent` gets the locator of a
     /// differencing one.
     init(
-        _ file: consuming File,
+        _ file: consuming File, acceptsMark: Bool,
         findParent: (ParentLocator) throws(VHDXError) -> ImageParent<File>
     ) throws(VHDXError) {
         let start = try ImageStart(of: file)
         var header = start.header
         var imageFile = try ImageFile(file, overlay: start.overlay)
-        var layout = try ImageLayout(reading: imageFile, header: header)
+        var layout = try ImageLayout(
+            reading: imageFile, header: header, acceptsMark: acceptsMark)
         guard header.header.logLength > 0 else {
             throw .unsupported("an image without a log, for writing", path: imageFile.name)
         }
@@ -56,10 +61,12 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
             let base = imageFile.intoBase()
             try LogReplay.run(sequence, in: base, header: &header)
             imageFile = try ImageFile(base, overlay: LogOverlay())
-            layout = try ImageLayout(reading: imageFile, header: header)
+            layout = try ImageLayout(
+                reading: imageFile, header: header, acceptsMark: acceptsMark)
         }
         geometry = layout.geometry
         isFixed = layout.items.kind == .fixed
+        virtualDiskID = layout.items.virtualDiskID
         session = Lock(WriteSession(layout, fileSize: imageFile.byteCount))
         self.parent = parent
         self.file = imageFile
@@ -191,11 +198,12 @@ extension ImageWriter where File == DiskFile {
     /// Opens an image by path, with a lock that keeps everyone else away, and all that it builds
     /// on, with locks that keep writers away.
     public init(
-        openingImageAt path: String, parents: ParentSearch = ParentSearch()
+        openingImageAt path: String, parents: ParentSearch = ParentSearch(),
+        acceptsMark: Bool = false
     ) throws(VHDXError) {
         let file = try DiskFile.openImage(at: path, for: .writing)
         var chain = ImageChain(startingWith: file, parents)
-        try self.init(file) { (locator) throws(VHDXError) in
+        try self.init(file, acceptsMark: acceptsMark) { (locator) throws(VHDXError) in
             try chain.parent(of: path, locator)
         }
     }

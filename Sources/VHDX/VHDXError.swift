@@ -20,6 +20,7 @@ public enum Structure: String, Equatable, Sendable {
     case payloadBlock = "payload block"
     case sectorBitmap = "sector bitmap"
     case parentLocator = "parent locator"
+    case applyMark = "apply mark"
 }
 
 /// A reason why a VHDX file cannot be used.
@@ -58,6 +59,8 @@ public enum VHDXError: Error, Equatable {
     case parentSectorSize(path: String, parent: String, expected: UInt64, found: UInt64)
     /// A differencing image builds on this one, and a change here would make it useless.
     case hasChild(path: String, child: String)
+    /// The image is half-written, and reads as no disk that ever was.
+    case unfinishedApply(path: String, mark: ApplyMark)
     /// The image is valid and uses something that this package does not implement.
     case unsupported(String, path: String)
     /// A limit of this package, which bounds its memory, would be passed.
@@ -116,6 +119,8 @@ extension VHDXError: CustomStringConvertible {
                 + "bytes, not \(expected)"
         case .hasChild(let path, let child):
             return "\(child) builds on \(path), and would be useless after a change to it"
+        case .unfinishedApply(let path, let mark):
+            return "\(path) is half-written: \(mark)"
         case .unsupported(let what, let path):
             return "\(path) is not supported: \(what)"
         case .limitExceeded(let what, let path):

@@ -13,6 +13,9 @@ internal import Storage
 struct WriteSession: Sendable {
     var map: BlockMap
     private var header: CurrentHeader
+    /// What the file bears, as far as the log is sure to say.
+    var mark: ApplyMark?
+    private var chosenDataWriteGUID: GUID?
     private var space: SpaceMap
     var regions: RegionTable.Reading
     /// The size that the file had when it was opened.
@@ -52,6 +55,7 @@ struct WriteSession: Sendable {
     init(_ layout: ImageLayout, fileSize: UInt64) {
         map = BlockMap(table: layout.table)
         header = layout.header
+        mark = layout.items.mark
         space = layout.space
         regions = layout.regions
         originalByteCount = fileSize
@@ -65,6 +69,13 @@ struct WriteSession: Sendable {
     }
 
     var geometry: Geometry { map.geometry }
+
+    var dataWriteGUID: GUID { header.header.dataWriteGUID }
+
+    mutating func chooseDataWriteGUID(_ guid: GUID) {
+        precondition(!hasBegun, "the image has its DataWriteGuid already")
+        chosenDataWriteGUID = guid
+    }
 
     // MARK: Blocks
 
@@ -243,9 +254,10 @@ struct WriteSession: Sendable {
         guard !hasBegun else { return }
         try header.checkSequenceNumber(of: file.name)
         try onFile { () throws(FileError) in try file.base.reserve(header.header.logRange) }
+        let dataWriteGUID = chosenDataWriteGUID ?? .random()
         try replaceHeader(in: file) {
             $0.fileWriteGUID = .random()
-            $0.dataWriteGUID = .random()
+            $0.dataWriteGUID = dataWriteGUID
         }
         hasBegun = true
     }
@@ -364,6 +376,22 @@ struct WriteSession: Sendable {
         }
         giveBackFreedSpace(in: file)
         committedEnd = space.end
+    }
+
+    /// Changes pages through the log, in one entry, and returns when they are durable where they stand.
+    ///
+    /// Who does not know what such a page holds in the file now cannot write it again: after an error
+    /// in its midst the session is at its end, with a log to replay.
+    mutating func commitInPlace(
+        _ pages: [LoggedPage], in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        do throws(VHDXError) {
+            try commit(pages, in: file)
+            try flush(file)
+        } catch {
+            if self.pages == .unknown { breakage = breakage ?? error }
+            throw error
+        }
     }
 
     /// Nothing durable refers to the space any more. Whether it can be given to the file system

@@ -12,6 +12,8 @@ struct MetadataItems: Equatable, Sendable {
     var virtualDiskID: GUID
     var logicalSectorSize: UInt64
     var physicalSectorSize: UInt64
+    /// What the image bears where it is half-written.
+    var mark: ApplyMark?
 
     var hasParent: Bool { parentLocator != nil }
 
@@ -110,6 +112,7 @@ extension MetadataItems {
             (parameters ?? 0) >> 32 & 2 == 0
             ? nil
             : try errors.collect { () throws(VHDXError) in try reader.parentLocator(from: file) }
+        let mark = try errors.collect { () throws(VHDXError) in try reader.mark(from: file) }
         // What is missing was said to be; a value that is right stands in for it.
         let flags = (parameters ?? 0) >> 32
         let items = MetadataItems(
@@ -119,7 +122,8 @@ extension MetadataItems {
             virtualSize: virtualSize ?? maximumVirtualSize,
             virtualDiskID: diskID.map { GUID(decoding: $0.rawSpan, at: 0) } ?? .zero,
             logicalSectorSize: logicalSize ?? sectorSizes[0],
-            physicalSectorSize: physicalSize ?? sectorSizes[0])
+            physicalSectorSize: physicalSize ?? sectorSizes[0],
+            mark: mark.flatMap(\.self))
         if flags & ~3 != 0 {
             errors.append(
                 .invalidField(
@@ -198,10 +202,11 @@ extension MetadataItems {
 }
 
 extension MetadataTableEntry {
-    /// Whether it is an item of [MS-VHDX] 2.6.2. A user's item is not, whatever its identifier.
+    /// Whether it is an item of [MS-VHDX] 2.6.2, or a mark of this package. A user's item is not,
+    /// whatever its identifier.
     var isKnown: Bool {
         !isUser
-            && (itemID == KnownMetadataItem.parentLocator
+            && (itemID == KnownMetadataItem.parentLocator || isApplyMark
                 || KnownMetadataItem.all.contains { $0.itemID == itemID })
     }
 }
@@ -298,6 +303,21 @@ private struct ItemReader {
         return try ParentLocator(
             decoding: bytes.rawSpan, of: file.name,
             at: region.fileOffset + UInt64(entry.offset))
+    }
+
+    /// The mark of a half-written image; nil where there is none.
+    func mark(
+        from file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> ApplyMark? {
+        guard let entry = table.entries.first(where: \.isApplyMark) else { return nil }
+        let position = region.fileOffset + UInt64(entry.offset)
+        guard entry.flags == ApplyMark.flags else {
+            throw .invalidField(
+                .applyMark, field: "flags", value: UInt64(entry.flags), path: file.name,
+                at: position)
+        }
+        let bytes = try bytes(of: entry, .applyMark, from: file)
+        return try ApplyMark(decoding: bytes.rawSpan, of: file.name, at: position)
     }
 
     private func bytes(

@@ -71,6 +71,8 @@ struct MetadataTable: Equatable, Sendable {
     static let signature: UInt64 = 0x6174_6164_6174_656D
     static let maximumEntryCount: UInt16 = 2047
     static let maximumUserEntryCount = 1024
+    /// Where the number of entries stands.
+    static let countOffset = 10
 
     var entries: [MetadataTableEntry]
 }
@@ -113,7 +115,7 @@ extension MetadataTable {
         guard bytes.load(UInt64.self, at: 0) == signature else {
             throw .wrongSignature(.metadataTable, path: path, at: position)
         }
-        let count = bytes.load(UInt16.self, at: 10)
+        let count = bytes.load(UInt16.self, at: countOffset)
         guard count <= maximumEntryCount else {
             throw .invalidField(
                 .metadataTable, field: "entry count", value: UInt64(count), path: path,
@@ -124,7 +126,7 @@ extension MetadataTable {
 
     func encode(into bytes: inout MutableRawSpan) {
         bytes.store(Self.signature, at: 0)
-        bytes.store(UInt16(entries.count), at: 10)
+        bytes.store(UInt16(entries.count), at: Self.countOffset)
         for (index, entry) in entries.enumerated() {
             entry.encode(into: &bytes, at: Self.entryOffset(index))
         }
