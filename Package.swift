@@ -39,7 +39,7 @@ let package = Package(
         .target(name: "BlockIO", dependencies: ["VHDX", "Storage"], swiftSettings: rules),
         .target(
             name: "Resync",
-            dependencies: ["BlockIO", "VHDX", "Storage", "COpenSSL", "CSystem"],
+            dependencies: ["BlockIO", "VHDX", "Storage", "CLZ4", "COpenSSL", "CSystem"],
             swiftSettings: rules
         ),
         .target(

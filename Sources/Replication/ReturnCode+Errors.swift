@@ -14,15 +14,15 @@ extension ReturnCode {
             self.init(error)
         case .file(let error):
             self.init(error)
-        case .notADigestMap:
+        case .notADigestMap, .notADelta:
             self = .incorrectDataType
-        case .unsupportedDigestMap:
+        case .unsupportedDigestMap, .unsupportedDelta:
             self = .notSupported
         case .invalidOption, .sameFile, .parentOfPrimary:
             self = .invalidParameter
-        case .differentSizes, .primaryChanged:
+        case .differentSizes, .primaryChanged, .incompleteDelta:
             self = .invalidState
-        case .damagedDigestMap, .proofFailed, .contentDiffersAfterWriting:
+        case .damagedDigestMap, .damagedDelta, .proofFailed, .contentDiffersAfterWriting:
             self = .failed
         case .outOfMemory:
             self = .outOfMemory

@@ -11,6 +11,16 @@ public struct BlockDigest: Hashable, Sendable, BitwiseCopyable {
     /// The size in bytes.
     public static let byteCount = 32
 
+    /// All bits zero: the digest of nothing, where a field has none.
+    public static let zero = BlockDigest(word0: 0, word1: 0, word2: 0, word3: 0)
+
+    private init(word0: UInt64, word1: UInt64, word2: UInt64, word3: UInt64) {
+        self.word0 = word0
+        self.word1 = word1
+        self.word2 = word2
+        self.word3 = word3
+    }
+
     /// Decodes the digest at an offset.
     ///
     /// - Precondition: 32 bytes lie there.

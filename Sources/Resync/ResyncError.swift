@@ -10,13 +10,20 @@ public enum Role: String, Sendable {
 /// Why a resynchronization, or another verb on a disk, did not complete.
 public enum ResyncError: Error, Equatable {
     case disk(Role, VHDXError)
-    /// A file that is no disk: a map that is written or read.
+    /// A file that is no disk: a map or a delta that is written or read.
     case file(FileError)
     /// The file is not a digest map.
     case notADigestMap(path: String)
     case damagedDigestMap(path: String, what: String, at: UInt64)
     /// The digest map has a format version that this package does not know.
     case unsupportedDigestMap(path: String, version: UInt64)
+    /// The file is not a delta stream.
+    case notADelta(path: String)
+    case damagedDelta(path: String, what: String, at: UInt64)
+    /// The delta has a format version that this package does not know.
+    case unsupportedDelta(path: String, version: UInt64)
+    /// The delta has no trailer, and what was asked for needs a whole one.
+    case incompleteDelta(path: String)
     /// A value of the options that is not allowed.
     case invalidOption(String)
     /// Both paths lead to one file.
@@ -48,6 +55,14 @@ extension ResyncError: CustomStringConvertible {
             return "\(path) is damaged: \(what) at byte \(offset)"
         case .unsupportedDigestMap(let path, let version):
             return "\(path) is not supported: digest map of version \(version)"
+        case .notADelta(let path):
+            return "\(path) is not a delta"
+        case .damagedDelta(let path, let what, let offset):
+            return "\(path) is damaged: \(what) at byte \(offset)"
+        case .unsupportedDelta(let path, let version):
+            return "\(path) is not supported: delta of version \(version)"
+        case .incompleteDelta(let path):
+            return "\(path) is incomplete: a delta without a trailer"
         case .invalidOption(let what):
             return what
         case .sameFile(let primary, let replica):

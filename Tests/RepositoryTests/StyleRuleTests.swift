@@ -8,6 +8,7 @@ enum StyleRule {
     static let unsafePlaces = [
         "Storage/",
         "BlockIO/ZeroScan.swift",
+        "Resync/Compression.swift",
         "Resync/SHA256.swift",
         "VHDResyncCommand/CommandLineArguments.swift",
         "VHDResyncCommand/Signals.swift",
