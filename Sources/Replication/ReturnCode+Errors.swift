@@ -16,13 +16,15 @@ extension ReturnCode {
             self.init(error)
         case .notADigestMap, .notADelta:
             self = .incorrectDataType
-        case .unsupportedDigestMap, .unsupportedDelta:
+        case .unsupportedDigestMap, .unsupportedDelta, .cannotClone:
             self = .notSupported
         case .invalidOption, .sameFile, .parentOfPrimary:
             self = .invalidParameter
-        case .differentSizes, .primaryChanged, .incompleteDelta:
+        case .differentSizes, .primaryChanged, .incompleteDelta, .otherBase, .foreignJournal,
+            .missingJournal:
             self = .invalidState
-        case .damagedDigestMap, .damagedDelta, .proofFailed, .contentDiffersAfterWriting:
+        case .damagedDigestMap, .damagedDelta, .proofFailed, .contentDiffersAfterWriting,
+            .outdatedJournal, .noSpace:
             self = .failed
         case .outOfMemory:
             self = .outOfMemory

@@ -76,7 +76,7 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
             try begin(differences, &state)
             try withWriter(&state) { (writer) throws(ResyncError) in
                 guard differences.blocks.lowerBound >= writer.endBlock else {
-                    throw .outdatedJournal
+                    throw .outdatedJournal(path: writer.path)
                 }
                 try writer.append(records)
             }

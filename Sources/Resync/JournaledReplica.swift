@@ -18,6 +18,8 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
     let store: Store
     let options: ResyncOptions
     let monitor: ResyncMonitor
+    /// What to call the replica in a message.
+    let replica: String
     /// Bytes that are free where the replica grows; nil where nobody can tell.
     var freeByteCount: @Sendable () throws(FileError) -> UInt64? = { nil }
 
@@ -54,24 +56,22 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
 
     // MARK: Finishing what an earlier run began
 
-    /// Writes the committed journal of an earlier run to the replica and removes its mark.
+    /// The committed journal of an earlier run, read as a whole and found right; nil where there is
+    /// none.
     ///
-    /// - Returns: whether there was one. The caller closes the target, and removes the journal.
     /// - Throws: ``ResyncError/foreignJournal(path:what:)`` where it is not this replica's.
-    func finishEarlierRun(
-        on target: borrowing some ReplicaTarget & ~Copyable
-    ) throws(ResyncError) -> Bool {
-        guard case .committed(var reader, let trailer) = try find() else { return false }
+    func journalOfEarlierRun(
+        for target: borrowing some ReplicaTarget & ~Copyable
+    ) throws(ResyncError) -> DeltaReader<Store.File>? {
+        guard case .committed(var reader, let trailer) = try find() else { return nil }
         try check(reader.header, target)
-        // Before a byte of it is believed, all of it was read.
+        monitor.setDisk(target.virtualSize, blockSize: reader.header.blockSize)
         while try reader.next() != nil {}
         try reader.rewind()
-        monitor.setDisk(target.virtualSize, blockSize: reader.header.blockSize)
         if !target.isMarkable {
             try checkResult(of: reader.header, trailer, on: target)
         }
-        try apply(reader, to: target)
-        return true
+        return reader
     }
 
     /// Checks that a committed journal is the replica's, and that it still has the state on which the
@@ -224,7 +224,7 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
         guard growth > 0 else { return }
         let free = try onJournal { () throws(FileError) in try freeByteCount() }
         guard let free, free < growth + Self.spareByteCount else { return }
-        throw .noSpace(needed: growth + Self.spareByteCount, free: free)
+        throw .noSpace(path: replica, needed: growth + Self.spareByteCount, free: free)
     }
 
     private static var spareByteCount: UInt64 { 2 << 20 }
@@ -270,16 +270,21 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
 
     /// Writes a committed journal to the replica, and proves that it reads as the journal says. The
     /// caller closes the target, and removes the journal.
+    ///
+    /// - Parameters:
+    ///   - isVisible: whether the target is the replica itself, and no copy that nobody else sees.
     func apply(
         _ journal: consuming DeltaReader<Store.File>,
-        to target: borrowing some ReplicaTarget & ~Copyable
+        to target: borrowing some ReplicaTarget & ~Copyable, isVisible: Bool = true
     ) throws(ResyncError) {
         let header = journal.header
         let application = try DeltaApplication(header, options: options, monitor: monitor)
         target.chooseDataWriteGUID(header.resultDataWriteGUID)
-        monitor.note(.halfWritten)
-        try onDisk(.replica) { () throws(VHDXError) in
-            try target.setMark(ApplyMark(streamID: header.streamID, journalPath: store.path))
+        if isVisible {
+            monitor.note(.halfWritten)
+            try onDisk(.replica) { () throws(VHDXError) in
+                try target.setMark(ApplyMark(streamID: header.streamID, journalPath: store.path))
+            }
         }
         let stream = Lock(journal)
         try application.write(stream, to: target)
@@ -287,6 +292,6 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
         try stream.withLock { (reader) throws(ResyncError) in try reader.rewind() }
         try application.verify(stream, on: target)
         try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
-        monitor.note(.written)
+        if isVisible { monitor.note(.written) }
     }
 }

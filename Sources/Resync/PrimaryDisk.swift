@@ -5,27 +5,37 @@ internal import VHDX
 /// A disk that is read and must not change meanwhile: open, locked, and remembered as it was, with
 /// all that it builds on.
 struct PrimaryDisk: ~Copyable {
-    let reader: ImageReader<DiskFile>
+    let disk: SourceDisk
     private let path: String
 
+    /// Opens the disk that is compared with, or, of a comparison, the one in the replica's place.
     init(
-        openingImageAt path: String, _ role: Role = .primary, parents: ParentSearch
+        openingDiskAt path: String, _ role: Role = .primary, _ options: ResyncOptions
     ) throws(ResyncError) {
-        reader = try onDisk(role) { () throws(VHDXError) in
-            try ImageReader(openingImageAt: path, parents: parents)
+        let format = role == .primary ? options.primaryFormat : options.replicaFormat
+        let parents = role == .primary ? options.parents : options.parentsOfReplica
+        disk = try onDisk(role) { () throws(VHDXError) in
+            try SourceDisk(openingDiskAt: path, format, parents: parents)
         }
         self.path = path
     }
 
     /// The disk alone, for whoever owns it from here on.
-    consuming func intoReader() -> ImageReader<DiskFile> { reader }
+    consuming func intoDisk() -> SourceDisk { disk }
+
+    /// The state in which the disk was found.
+    func state() throws(ResyncError) -> DiskState {
+        DiskState(
+            virtualDiskID: disk.virtualDiskID, dataWriteGUID: disk.dataWriteGUID,
+            fileState: try BlockDigest(of: disk.fingerprints))
+    }
 
     /// Checks that header, size and modification time are those from before the first read.
     ///
     /// The lock keeps away whoever honours it; this finds whoever does not.
     func checkUnchanged() throws(ResyncError) {
         let isUnchanged = try onDisk(.primary) { () throws(VHDXError) in
-            try reader.isUnchanged()
+            try disk.isUnchanged()
         }
         guard isUnchanged else { throw .primaryChanged(path: path) }
     }
@@ -34,11 +44,23 @@ struct PrimaryDisk: ~Copyable {
     /// missing file is another.
     func checkIsNot(fileAt other: String) throws(ResyncError) {
         guard let found = DiskFile.fingerprint(ofFileAt: other),
-            let index = reader.fingerprints.firstIndex(where: { $0.isSameFile(as: found) })
+            let index = disk.fingerprints.firstIndex(where: { $0.isSameFile(as: found) })
         else { return }
         throw index == 0
             ? .sameFile(primary: path, replica: other)
             : .parentOfPrimary(primary: path, replica: other)
+    }
+}
+
+extension BlockDigest {
+    /// The digest of what tells that files have changed.
+    init(of fingerprints: [FileFingerprint]) throws(ResyncError) {
+        do throws(OutOfMemory) {
+            var context = try SHA256Context()
+            self = context.digest(of: fingerprints.flatMap(\.encoded).rawSpan)
+        } catch {
+            throw .outOfMemory(error)
+        }
     }
 }
 

@@ -16,63 +16,60 @@ public struct ReplicaRecovery: Sendable {
 
     /// What was found, and what became of it.
     public enum Outcome: Equatable, Sendable {
-        /// There was nothing to finish: the replica is whole.
+        /// The replica is whole, and there is no journal.
         case nothingToDo
-        /// There was nothing to finish; the journal at this path is one with which a run goes on.
+        /// The replica is whole; with the journal at this path the next run goes on.
         case unfinishedJournal(String)
-        /// The replica reads as the journal says.
+        /// The replica reads as the journal at this path said.
         case finished(journal: String)
     }
 
     /// Finishes the replica.
     ///
-    /// - Throws: ``ResyncError/missingJournal(replica:mark:)`` where the replica is half-written and
+    /// - Throws: ``ResyncError/missingJournal(path:mark:)`` where the replica is half-written and
     ///   nothing is there to finish it with.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> Outcome {
         try options.check()
-        let found = try finish(monitor)
-        if found.outcome == .nothingToDo || found.mark != nil, let mark = found.mark {
-            throw .missingJournal(path: replica, mark: mark)
-        }
+        let (outcome, mark) = try finish(monitor)
+        if let mark { throw .missingJournal(path: replica, mark: mark) }
         monitor.begin(.finished)
-        return found.outcome
+        return outcome
     }
 
-    /// Finishes the replica where there is a journal for it.
+    /// Finishes the replica where there is a journal for it. Where there is none, a replica that is
+    /// half-written stays that, and whoever compares all of it can make it whole.
     func runIfNeeded(monitor: ResyncMonitor) throws(ResyncError) {
         _ = try finish(monitor)
     }
 
-    /// Finishes the replica, and says which mark it bears now.
+    /// Finishes the replica, and says which mark it still bears.
     private func finish(
         _ monitor: ResyncMonitor
     ) throws(ResyncError) -> (outcome: Outcome, mark: ApplyMark?) {
         let target = try ReplicaDisk(openingDiskAt: replica, options)
         let mark = target.mark
-        let store = try journal(mark)
-        let journaled = JournaledReplica(store: store, options: options, monitor: monitor)
-        let isFinished: Bool
+        var writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
+        if let mark, !mark.journalPath.isEmpty,
+            DiskFile.fingerprint(ofFileAt: writing.journaled.store.path) == nil
+        {
+            writing = try JournaledWriting(
+                replica: replica, options: options, monitor: monitor,
+                store: JournalPath(at: mark.journalPath))
+        }
+        let path = writing.journaled.store.path
+        let journal: DeltaReader<DiskFile>?
         do throws(ResyncError) {
-            isFinished = try journaled.finishEarlierRun(on: target)
+            journal = try writing.journaled.journalOfEarlierRun(for: target)
         } catch {
             target.abandon()
             throw error
         }
-        try onDisk(.replica, target) { (target) throws(VHDXError) in try target.close() }
-        if isFinished {
-            try journaled.removeJournal()
-            return (.finished(journal: store.path), nil)
+        if let journal {
+            try writing.write(journal, to: target)
+            return (.finished(journal: path), nil)
         }
-        let isThere = DiskFile.fingerprint(ofFileAt: store.path) != nil
-        return (isThere ? .unfinishedJournal(store.path) : .nothingToDo, mark)
-    }
-
-    /// Where the journal is: where the options say, or else where the mark says.
-    private func journal(_ mark: ApplyMark?) throws(ResyncError) -> JournalPath {
-        let store = try JournalPath(ofReplicaAt: replica, options)
-        guard let mark, !mark.journalPath.isEmpty,
-            DiskFile.fingerprint(ofFileAt: store.path) == nil
-        else { return store }
-        return JournalPath(at: mark.journalPath)
+        target.abandon()
+        let isThere = DiskFile.fingerprint(ofFileAt: path) != nil
+        return (isThere ? .unfinishedJournal(path) : .nothingToDo, mark)
     }
 }

@@ -1,3 +1,4 @@
+internal import Glibc
 public import Storage
 public import VHDX
 
@@ -24,6 +25,18 @@ public enum ResyncError: Error, Equatable {
     case unsupportedDelta(path: String, version: UInt64)
     /// The delta has no trailer, and what was asked for needs a whole one.
     case incompleteDelta(path: String)
+    /// The delta applies to another disk, or to another state of this one.
+    case otherBase(delta: String, replica: String, expected: BlockDigest, found: BlockDigest)
+    /// What stands at the journal's place cannot be the replica's journal.
+    case foreignJournal(path: String, what: String)
+    /// The replica is half-written, and the journal that would finish it is not there.
+    case missingJournal(path: String, mark: ApplyMark)
+    /// What the journal holds is not what the disks say: found before anything depends on it.
+    case outdatedJournal(path: String)
+    /// The replica's file system has less room than the replica needs to grow. Nothing was written.
+    case noSpace(path: String, needed: UInt64, free: UInt64)
+    /// The file system cannot make a copy that shares what does not change.
+    case cannotClone(path: String)
     /// A value of the options that is not allowed.
     case invalidOption(String)
     /// Both paths lead to one file.
@@ -39,6 +52,20 @@ public enum ResyncError: Error, Equatable {
     case contentDiffersAfterWriting(at: UInt64)
     case outOfMemory(OutOfMemory)
     case stopped(StopReason)
+}
+
+extension ResyncError {
+    /// Whether a file system is full, or a quota is used up.
+    public var isOutOfSpace: Bool {
+        let fileError: FileError
+        switch self {
+        case .noSpace: return true
+        case .disk(_, .file(let error)), .file(let error): fileError = error
+        default: return false
+        }
+        guard case .system(_, _, _, let errno) = fileError else { return false }
+        return errno == ENOSPC || errno == EDQUOT
+    }
 }
 
 extension ResyncError: CustomStringConvertible {
@@ -63,6 +90,23 @@ extension ResyncError: CustomStringConvertible {
             return "\(path) is not supported: delta of version \(version)"
         case .incompleteDelta(let path):
             return "\(path) is incomplete: a delta without a trailer"
+        case .otherBase(let delta, let replica, let expected, let found):
+            return "\(delta) does not apply to \(replica): it builds on a disk with root digest "
+                + "\(expected), and this one has \(found)"
+        case .foreignJournal(let path, let what):
+            return "\(path) is not the journal of this replica: \(what)"
+        case .missingJournal(let path, let mark):
+            let journal = mark.journalPath
+            return journal.isEmpty
+                ? "\(path) is half-written, and no journal can finish it: a resynchronization in "
+                    + "place was interrupted"
+                : "\(path) is half-written, and its journal \(journal) is not there"
+        case .outdatedJournal(let path):
+            return "\(path) does not hold what the disks differ in"
+        case .noSpace(let path, let needed, let free):
+            return "no space for \(path): it has to grow by \(needed) bytes, and \(free) are free"
+        case .cannotClone(let path):
+            return "cannot clone \(path): its file system cannot share content between files"
         case .invalidOption(let what):
             return what
         case .sameFile(let primary, let replica):

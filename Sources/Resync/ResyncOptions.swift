@@ -8,6 +8,26 @@ public enum Comparison: String, Sendable, CaseIterable {
     case bytes
 }
 
+/// What the bytes of a file mean.
+public enum DiskFormat: String, Sendable, CaseIterable {
+    /// A block device is a raw disk, and a file an image. The default.
+    case automatic = "auto"
+    case vhdx
+    /// The bytes of the file are those of the disk.
+    case raw
+}
+
+/// How a replica is written.
+public enum WriteMethod: String, Sendable, CaseIterable {
+    /// Into the replica itself, from a journal that holds everything. The default.
+    case journal
+    /// Into a copy that shares what does not change, and that then takes the replica's place. The file
+    /// system must be able to make such copies.
+    case clone
+    /// Into the replica itself, while it is being compared: a stop leaves it half-written.
+    case inPlace = "in-place"
+}
+
 /// What a resynchronization is to do beyond its two disks.
 public struct ResyncOptions: Sendable {
     /// Bytes of virtual content in a block: a power of two in ``blockSizes``.
@@ -27,6 +47,11 @@ public struct ResyncOptions: Sendable {
     public var growsReplica = false
     /// Whether a replica is written to although a differencing image builds on it.
     public var breaksChildren = false
+    public var writeMethod = WriteMethod.journal
+    /// Where the journal stands; nil for beside the replica.
+    public var journalFolder: String?
+    public var primaryFormat = DiskFormat.automatic
+    public var replicaFormat = DiskFormat.automatic
     /// Where the parents of differencing images may be, besides the folders of the images.
     public var parents = ParentSearch()
 

@@ -1,0 +1,52 @@
+internal import BlockIO
+internal import Storage
+internal import VHDX
+
+extension DiskFormat {
+    /// Whether a file of this format is a raw disk.
+    fileprivate func isRaw(_ path: String) -> Bool {
+        switch self {
+        case .automatic: DiskFile.isDevice(path)
+        case .vhdx: false
+        case .raw: true
+        }
+    }
+}
+
+extension SourceDisk {
+    init(
+        openingDiskAt path: String, _ format: DiskFormat, parents: ParentSearch,
+        acceptsMark: Bool = false
+    ) throws(VHDXError) {
+        if format.isRaw(path) {
+            self = .raw(try RawDisk(openingDiskAt: path, for: .reading))
+        } else {
+            self = .image(
+                try ImageReader(openingImageAt: path, parents: parents, acceptsMark: acceptsMark))
+        }
+    }
+}
+
+extension ReplicaDisk {
+    /// Opens the disk, half-written or not, so that nobody else can.
+    init(openingDiskAt path: String, _ options: ResyncOptions) throws(ResyncError) {
+        self = try onDisk(.replica) { () throws(VHDXError) in
+            if options.replicaFormat.isRaw(path) {
+                return .raw(try RawDisk(openingDiskAt: path, for: .writing))
+            }
+            return .image(
+                try ImageWriter(
+                    openingImageAt: path, parents: options.parentsOfReplica, acceptsMark: true))
+        }
+    }
+
+    /// The state in which it was found.
+    func state(at path: String) throws(ResyncError) -> DiskState {
+        let fingerprint = DiskFile.fingerprint(ofFileAt: path)
+        return DiskState(
+            virtualDiskID: virtualDiskID, dataWriteGUID: dataWriteGUID,
+            fileState: try fingerprint.map { (print) throws(ResyncError) in
+                try BlockDigest(of: [print])
+            } ?? .zero)
+    }
+}
