@@ -75,7 +75,8 @@ let package = Package(
             name: "VHDXTests", dependencies: ["TestSupport", "VHDX", "Storage"],
             swiftSettings: rules),
         .testTarget(
-            name: "BlockIOTests", dependencies: ["BlockIO", "Storage"], swiftSettings: rules),
+            name: "BlockIOTests", dependencies: ["TestSupport", "BlockIO", "VHDX", "Storage"],
+            swiftSettings: rules),
         .testTarget(
             name: "ResyncTests",
             dependencies: ["TestSupport", "Resync", "BlockIO", "VHDX", "Storage"],

@@ -1,7 +1,7 @@
 internal import CSystem
 internal import Glibc
 
-/// An open regular file with one owner, closed once.
+/// An open regular file or block device with one owner, closed once.
 public struct DiskFile: ~Copyable, RandomAccessFile {
     /// What the file was opened for.
     public enum Access: Sendable {
@@ -12,16 +12,31 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     /// The path that was opened.
     public let name: String
     /// Which file it was, and when it had last changed, before a byte of it was read.
-    public let openingFingerprint: FileFingerprint
-    private let descriptor: Descriptor
+    public internal(set) var openingFingerprint: FileFingerprint
+    /// Whether it is a block device, which has a size for good.
+    public let isDevice: Bool
+    /// Whether there was no file of the name before.
+    public let wasCreated: Bool
+    let descriptor: Descriptor
 
     /// Opens a regular file, following symbolic links.
     ///
     /// - Throws: ``FileError/notARegularFile(path:)`` for anything else, without waiting for a
     ///   pipe's other end.
     public init(opening path: String, for access: Access) throws(FileError) {
-        let flags = (access == .reading ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOCTTY
-        try self.init(path: path, name: path, flags: flags, operation: .open)
+        try self.init(path: path, name: path, flags: access.flags, operation: .open)
+    }
+
+    /// Opens a regular file or a block device, following symbolic links.
+    ///
+    /// A device that is opened for writing is claimed: nobody can mount it meanwhile.
+    ///
+    /// - Throws: ``FileError/locked(path:)`` where the kernel uses the device, for a mounted file
+    ///   system among others; ``FileError/notARegularFile(path:)`` for what is neither.
+    public init(openingDisk path: String, for access: Access) throws(FileError) {
+        let claim = access == .writing && Self.isDevice(path) ? O_EXCL : 0
+        try self.init(
+            path: path, name: path, flags: access.flags | claim, operation: .open, devices: true)
     }
 
     /// Makes a new, empty file that only its owner may read until ``adoptDefaultPermissions()``.
@@ -32,6 +47,24 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     public init(creating path: String, as name: String? = nil) throws(FileError) {
         try self.init(
             path: path, name: name ?? path, flags: O_RDWR | O_CREAT | O_EXCL, operation: .create)
+    }
+
+    /// Opens a regular file for writing; where there is none, makes an empty one that only its
+    /// owner may read. ``wasCreated`` tells which. A symbolic link is not followed.
+    public init(creatingOrOpening path: String) throws(FileError) {
+        var created = false
+        var rawValue: Int32
+        repeat {
+            let flags = Access.writing.flags | O_NOFOLLOW | O_CLOEXEC
+            // Safe, twice: the path is a string that ends with a zero.
+            rawValue = retrying { unsafe open(path, flags) }
+            guard rawValue < 0, errno == ENOENT else { break }
+            rawValue = retrying { unsafe open(path, flags | O_CREAT | O_EXCL, 0o600) }
+            created = rawValue >= 0
+            // Somebody else may have just made it.
+        } while rawValue < 0 && errno == EEXIST
+        guard rawValue >= 0 else { throw Self.openingFailure(.open, name: path) }
+        try self.init(owning: rawValue, name: path, wasCreated: created)
     }
 
     /// Opens a regular file for reading by a name that somebody else gave: it must lead to a place in
@@ -50,27 +83,41 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     }
 
     private init(
-        path: String, name: String, flags: Int32, operation: FileOperation
+        path: String, name: String, flags: Int32, operation: FileOperation, devices: Bool = false
     ) throws(FileError) {
         // Safe: the path is a string that ends with a zero.
         let rawValue = retrying { unsafe open(path, flags | O_CLOEXEC, 0o600) }
         guard rawValue >= 0 else {
-            switch errno {
-            case EISDIR, ENXIO: throw .notARegularFile(path: name)
-            case EEXIST: throw .alreadyExists(path: name)
-            default: throw .system(operation, path: name, at: nil, errno: errno)
-            }
+            if devices && errno == EBUSY { throw .locked(path: name) }
+            throw Self.openingFailure(operation, name: name)
         }
-        try self.init(owning: rawValue, name: name)
+        try self.init(
+            owning: rawValue, name: name, devices: devices, wasCreated: flags & O_CREAT != 0)
     }
 
-    private init(owning rawValue: Int32, name: String) throws(FileError) {
+    private init(
+        owning rawValue: Int32, name: String, devices: Bool = false, wasCreated: Bool = false
+    ) throws(FileError) {
         let descriptor = Descriptor(rawValue: rawValue)
         let status = try Self.status(of: rawValue, name)
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .notARegularFile(path: name) }
-        openingFingerprint = FileFingerprint(status)
+        let kind = status.st_mode & S_IFMT
+        guard kind == S_IFREG || kind == S_IFBLK && devices else {
+            throw .notARegularFile(path: name)
+        }
+        let byteCount = try Self.byteCount(of: rawValue, status, name)
+        openingFingerprint = FileFingerprint(status, deviceByteCount: byteCount)
+        isDevice = kind == S_IFBLK
+        self.wasCreated = wasCreated
         self.descriptor = descriptor
         self.name = name
+    }
+
+    private static func openingFailure(_ operation: FileOperation, name: String) -> FileError {
+        switch errno {
+        case EISDIR, ENXIO: .notARegularFile(path: name)
+        case EEXIST: .alreadyExists(path: name)
+        default: .system(operation, path: name, at: nil, errno: errno)
+        }
     }
 
     /// Sets the permissions to what the process's umask leaves of 0666, as `open(2)` would.
@@ -89,7 +136,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     }()
 
     public func byteCount() throws(FileError) -> UInt64 {
-        UInt64(try status().st_size)
+        try Self.byteCount(of: descriptor.rawValue, try status(), name)
     }
 
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(FileError) {
@@ -137,6 +184,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 
     public func reserve(_ range: Range<UInt64>) throws(FileError) {
         guard !range.isEmpty else { return }
+        if isDevice { return try checkDeviceHas(max(range.upperBound, try byteCount())) }
         let status = csystem_allocate(descriptor.rawValue, range.lowerBound, range.byteCount)
         switch status {
         case 0: return
@@ -148,6 +196,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     }
 
     public func setByteCount(_ byteCount: UInt64) throws(FileError) {
+        if isDevice { return try checkDeviceHas(byteCount) }
         guard
             retrying({ ftruncate(descriptor.rawValue, off_t(truncatingIfNeeded: byteCount)) }) == 0
         else { throw failure(.resize, byteCount) }
@@ -168,7 +217,9 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
             switch errno {
             case ENXIO: return nil
             // The file system cannot tell: everything may be data.
-            case EINVAL, EOPNOTSUPP, ENOSYS: return offset < limit ? offset..<limit : nil
+            case EINVAL, EOPNOTSUPP, ENOSYS:
+                let end = min(limit, try byteCount())
+                return offset < end ? offset..<end : nil
             default: throw failure(.inspect, offset)
             }
         }
@@ -184,7 +235,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_DONTNEED)
     }
 
-    /// Which file a path leads to; nil where it leads to none that this process may see.
+    /// Which file a path leads to; nil where it leads to none that this process may see. The size
+    /// of a device stays 0.
     public static func fingerprint(ofFileAt path: String) -> FileFingerprint? {
         var status = stat()
         // Safe: the path ends with a zero, and stat fills the structure.
@@ -194,7 +246,9 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 
     /// Which file this is and when it last changed.
     public func fingerprint() throws(FileError) -> FileFingerprint {
-        FileFingerprint(try status())
+        let status = try status()
+        let byteCount = try Self.byteCount(of: descriptor.rawValue, status, name)
+        return FileFingerprint(status, deviceByteCount: byteCount)
     }
 
     /// Takes the locks that `access` needs, without waiting; they end with the file.
@@ -204,7 +258,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         try FileLock.take(descriptor.rawValue, for: access, name: name)
     }
 
-    private func status() throws(FileError) -> stat {
+    func status() throws(FileError) -> stat {
         try Self.status(of: descriptor.rawValue, name)
     }
 
@@ -217,11 +271,22 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         return status
     }
 
+    private static func byteCount(
+        of descriptor: Int32, _ status: stat, _ name: String
+    ) throws(FileError) -> UInt64 {
+        guard status.st_mode & S_IFMT == S_IFBLK else { return UInt64(status.st_size) }
+        // Only a seek tells the size of a device. Nothing here uses the position.
+        let end = lseek(descriptor, 0, SEEK_END)
+        guard end >= 0 else { throw .system(.inspect, path: name, at: nil, errno: errno) }
+        return UInt64(end)
+    }
+
     private func zero(
         _ range: Range<UInt64>, _ operation: FileOperation,
         by call: (Int32, UInt64, UInt64) -> Int32
     ) throws(FileError) {
         guard !range.isEmpty else { return }
+        if isDevice { return try zeroOnDevice(range, by: call) }
         let status = call(descriptor.rawValue, range.lowerBound, range.byteCount)
         switch status {
         case 0: return
@@ -230,10 +295,11 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         }
     }
 
-    /// For file systems without holes. The file does not grow.
-    private func overwriteWithZeros(_ range: Range<UInt64>) throws(FileError) {
+    /// Without holes. The file does not grow.
+    func overwriteWithZeros(_ range: Range<UInt64>) throws(FileError) {
         let end = min(range.upperBound, try byteCount())
-        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        guard range.lowerBound < end else { return }
+        let zeros = [UInt8](repeating: 0, count: Int(min(end - range.lowerBound, .mebibyte)))
         var position = range.lowerBound
         while position < end {
             let count = min(end - position, UInt64(zeros.count))
@@ -242,31 +308,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         }
     }
 
-    private func failure(_ operation: FileOperation, _ offset: UInt64?) -> FileError {
+    func failure(_ operation: FileOperation, _ offset: UInt64?) -> FileError {
         .system(operation, path: name, at: offset, errno: errno)
-    }
-}
-
-/// Which file it is, its size, and when it last changed: equal before and after a read, the file
-/// was left alone in between, as far as the file system tells.
-public struct FileFingerprint: Equatable, Sendable {
-    public var device: UInt64
-    public var inode: UInt64
-    public var byteCount: UInt64
-    public var modificationSeconds: Int64
-    public var modificationNanoseconds: Int64
-
-    init(_ status: stat) {
-        device = UInt64(status.st_dev)
-        inode = UInt64(status.st_ino)
-        byteCount = UInt64(status.st_size)
-        modificationSeconds = Int64(status.st_mtim.tv_sec)
-        modificationNanoseconds = Int64(status.st_mtim.tv_nsec)
-    }
-
-    /// Whether two paths led to one file, through links or mounts.
-    public func isSameFile(as other: FileFingerprint) -> Bool {
-        device == other.device && inode == other.inode
     }
 }
 

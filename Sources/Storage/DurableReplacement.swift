@@ -34,7 +34,7 @@ public struct DurableReplacement: ~Copyable {
         try file.adoptDefaultPermissions()
         try file.flushCompletely()
         try rename(existing)
-        try Self.flushDirectory(of: path)
+        try Folder.flush(PathText.folder(of: path))
     }
 
     /// Removes the temporary file.
@@ -63,15 +63,6 @@ public struct DurableReplacement: ~Copyable {
         let status = unsafe csystem_rename_exclusively(temporaryPath, path)
         guard status == EINVAL || status == ENOSYS else { return status }
         return unsafe link(temporaryPath, path) == 0 ? 0 : errno
-    }
-
-    private static func flushDirectory(of path: String) throws(FileError) {
-        let parent = PathText.folder(of: path)
-        let rawValue = unsafe open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        let descriptor = Descriptor(rawValue: rawValue)
-        guard descriptor.rawValue >= 0, retrying({ fsync(descriptor.rawValue) }) == 0 else {
-            throw .system(.flush, path: parent, at: nil, errno: errno)
-        }
     }
 }
 

@@ -17,7 +17,7 @@ public enum FileError: Error, Equatable {
 /// What was being done when a call failed.
 public enum FileOperation: String, Equatable, Sendable {
     case open, read, write, flush, lock, resize, allocate, deallocate, inspect, rename, remove
-    case create
+    case create, clone
 }
 
 extension FileError: CustomStringConvertible {

@@ -39,6 +39,17 @@ public struct Folder: ~Copyable, Sendable {
         return names
     }
 
+    /// Makes the names in a folder durable: what was made, renamed and removed in it.
+    public static func flush(_ path: String) throws(FileError) {
+        // Safe: the path is a string that ends with a zero.
+        let rawValue = retrying { unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard rawValue >= 0 else { throw .system(.flush, path: path, at: nil, errno: errno) }
+        let descriptor = Descriptor(rawValue: rawValue)
+        guard retrying({ fsync(descriptor.rawValue) }) == 0 else {
+            throw .system(.flush, path: path, at: nil, errno: errno)
+        }
+    }
+
     /// A path as the system resolves it: absolute, without symbolic links.
     public static func realPath(of path: String) throws(FileError) -> String {
         // Safe: the path ends with a zero, and so does the answer, which is freed once.

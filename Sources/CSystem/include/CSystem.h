@@ -27,6 +27,15 @@ int64_t csystem_seek_data(int descriptor, uint64_t offset);
 /// lseek(2) with SEEK_HOLE: the first byte at or after `offset` that lies in a hole, or -1.
 int64_t csystem_seek_hole(int descriptor, uint64_t offset);
 
+// MARK: Copies of files
+
+/// ioctl(2) with FICLONE: `to` shares all content of `from`. 0, or an errno.
+int csystem_clone(int from, int to);
+
+/// Gives `to` the extended attributes of `from`, access lists among them, and no other access list.
+/// Leaves out those that the process may not set. 0, or an errno.
+int csystem_copy_extended_attributes(int from, int to);
+
 // MARK: Locks of the open file description
 
 /// Takes a lock without waiting; `count` 0 reaches to the end of the file. 0, or an errno.

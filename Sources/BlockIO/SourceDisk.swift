@@ -1,0 +1,69 @@
+public import Storage
+public import VHDX
+
+/// A disk that is read, of whichever kind.
+public enum SourceDisk: ~Copyable, BlockSource, Sendable {
+    case image(ImageReader<DiskFile>)
+    case raw(RawDisk<DiskFile>)
+
+    public var virtualSize: UInt64 {
+        switch self {
+        case .image(let reader): reader.virtualSize
+        case .raw(let disk): disk.virtualSize
+        }
+    }
+
+    public func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
+        switch self {
+        case .image(let reader): try reader.extents(in: range)
+        case .raw(let disk): try disk.extents(in: range)
+        }
+    }
+
+    public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
+        switch self {
+        case .image(let reader): try reader.read(into: &buffer, at: offset)
+        case .raw(let disk): try disk.read(into: &buffer, at: offset)
+        }
+    }
+
+    /// Which files they were when they were opened: the disk's and those that it builds on.
+    public var fingerprints: [FileFingerprint] {
+        switch self {
+        case .image(let reader): reader.fingerprints
+        case .raw(let disk): disk.fingerprints
+        }
+    }
+
+    /// Whether the files are as when they were opened, as far as they tell.
+    public func isUnchanged() throws(VHDXError) -> Bool {
+        switch self {
+        case .image(let reader): try reader.isUnchanged()
+        case .raw(let disk): try disk.isUnchanged()
+        }
+    }
+
+    /// Asks the kernel to read the files from the device next time.
+    public func dropCache() {
+        switch self {
+        case .image(let reader): reader.dropCache()
+        case .raw(let disk): disk.dropCache()
+        }
+    }
+
+    /// The identity of the disk, the same in all its copies; a raw disk has none.
+    public var virtualDiskID: GUID {
+        switch self {
+        case .image(let reader): reader.virtualDiskID
+        case .raw: .zero
+        }
+    }
+
+    /// The identity of this state of the content; a raw disk has none.
+    public var dataWriteGUID: GUID {
+        switch self {
+        case .image(let reader): reader.dataWriteGUID
+        case .raw: .zero
+        }
+    }
+}
