@@ -82,6 +82,14 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
         try commit()
     }
 
+    /// Makes the file larger, durably, and ends; a device has the size that it has.
+    public consuming func grow(to virtualSize: UInt64) throws(VHDXError) {
+        try onRawFile { () throws(FileError) in
+            try file.setByteCount(virtualSize)
+            try file.flush()
+        }
+    }
+
     /// Ends without committing; what was written may stay or not. For after an error.
     public consuming func abandon() {}
 }

@@ -111,6 +111,14 @@ public enum ReplicaDisk: ~Copyable, ReplicaTarget {
         }
     }
 
+    /// Makes the disk larger, and ends. What is new reads as zeros, or as the parent of an image.
+    public consuming func grow(to virtualSize: UInt64) throws(VHDXError) {
+        switch consume self {
+        case .image(let disk): try disk.grow(to: virtualSize)
+        case .raw(let disk): try disk.grow(to: virtualSize)
+        }
+    }
+
     public consuming func abandon() {
         switch consume self {
         case .image(let disk): disk.abandon()

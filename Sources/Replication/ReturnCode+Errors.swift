@@ -20,7 +20,8 @@ extension ReturnCode {
             self = .notSupported
         case .invalidOption, .sameFile, .parentOfPrimary:
             self = .invalidParameter
-        case .differentSizes, .primaryChanged, .incompleteDelta, .otherBase, .foreignJournal,
+        case .differentSizes, .primaryChanged, .incompleteDelta, .deltaWithoutProof,
+            .otherBase, .foreignJournal,
             .missingJournal:
             self = .invalidState
         case .damagedDigestMap, .damagedDelta, .proofFailed, .contentDiffersAfterWriting,

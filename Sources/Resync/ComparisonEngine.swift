@@ -236,28 +236,37 @@ struct ComparisonEngine: Sendable {
         worker: inout Worker, in sink: any DifferenceSink
     ) throws(ResyncError) -> UInt64 {
         guard var records = worker.records.take() else { return 0 }
-        defer { worker.records = consume records }
         records.removeAll()
         let first = range.lowerBound / UInt64(options.blockSize)
+        var differences = ItemDifferences(findings, from: first)
         var bytesHashed: UInt64 = 0
-        var growth: UInt64 = 0
-        var differences = ItemDifferences(findings, from: first) { blocks, isZero in
-            let onDisk = first + UInt64(blocks.lowerBound)..<first + UInt64(blocks.upperBound)
-            guard !isZero else { return records.append(zeros: onDisk) }
-            let start = bytes(ofBlock: blocks.lowerBound, in: range).lowerBound
-            let end = bytes(ofBlock: blocks.upperBound - 1, in: range).upperBound
-            var digests = blocks.map { findings[$0].primaryDigest }
+        for run in differences.runs {
+            let onDisk = first + UInt64(run.blocks.lowerBound)..<first + UInt64(run.blocks.upperBound)
+            guard !run.isZero else {
+                records.append(zeros: onDisk)
+                continue
+            }
+            let start = bytes(ofBlock: run.blocks.lowerBound, in: range).lowerBound
+            let end = bytes(ofBlock: run.blocks.upperBound - 1, in: range).upperBound
+            var digests = run.blocks.map { findings[$0].primaryDigest }
             if options.comparison == .bytes {
-                digests = blocks.map { worker.digestOfPrimary(bytes(ofBlock: $0, in: range)) }
+                for (index, block) in run.blocks.enumerated() {
+                    digests[index] = worker.digestOfPrimary(bytes(ofBlock: block, in: range))
+                }
                 bytesHashed += UInt64(end - start)
             }
-            if !item.readsReplica { growth += UInt64(end - start) }
+            if !item.readsReplica { differences.growth += UInt64(end - start) }
             records.append(
                 first: onDisk.lowerBound, digests: digests,
                 content: worker.primary.bytes.extracting(start..<end))
         }
-        differences.growth = growth
-        try sink.take(differences, at: item.index, records: records)
+        do throws(ResyncError) {
+            try sink.take(differences, at: item.index, records: records)
+        } catch {
+            worker.records = consume records
+            throw error
+        }
+        worker.records = consume records
         return bytesHashed
     }
 

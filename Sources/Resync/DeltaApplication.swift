@@ -233,7 +233,14 @@ extension Worker {
     fileprivate mutating func decode(
         _ record: DeltaRecord, byteCount: Int
     ) throws(ResyncError) {
-        var bytes = primary.mutableBytes
+        try Self.decode(record, into: &primary, byteCount: byteCount, with: &context)
+    }
+
+    private static func decode(
+        _ record: DeltaRecord, into buffer: inout AlignedBuffer, byteCount: Int,
+        with context: inout SHA256Context
+    ) throws(ResyncError) {
+        var bytes = buffer.mutableBytes
         var part = bytes.part(0..<byteCount)
         try record.decode(into: &part, context: &context)
     }

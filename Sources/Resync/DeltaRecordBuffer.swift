@@ -8,8 +8,10 @@ package struct DeltaRecordBuffer: ~Copyable, Sendable {
     package let blockSize: Int
     /// How many records there are.
     package private(set) var recordCount: UInt64 = 0
-    /// How many blocks they have.
+    /// How many blocks with content they have.
     package private(set) var blockCount: UInt64 = 0
+    /// How many blocks they make zeros of.
+    package private(set) var zeroBlockCount: UInt64 = 0
     /// The first of these blocks, if there are any.
     package private(set) var firstBlock: UInt64 = 0
     /// Behind the last of them.
@@ -25,7 +27,8 @@ package struct DeltaRecordBuffer: ~Copyable, Sendable {
     package init(contentByteCount: Int, blockSize: Int) throws(OutOfMemory) {
         precondition(contentByteCount > 0)
         DigestTree.checkGeometry(virtualSize: UInt64(contentByteCount), blockSize: blockSize)
-        // The most that is needed is a record for each block, none of which becomes smaller.
+        // The most that is needed is a record for each block, none of which becomes smaller; one of
+        // zeros takes the room of a block that is not recorded.
         let blocks = UInt64(contentByteCount).dividedRoundingUp(by: UInt64(blockSize))
         let overhead = DeltaRecord.headerByteCount + BlockDigest.byteCount
         memory = try AlignedBuffer(byteCount: contentByteCount + Int(blocks) * overhead)
@@ -74,10 +77,30 @@ package struct DeltaRecordBuffer: ~Copyable, Sendable {
         byteCount += payloadOffset + payloadLength
     }
 
+    /// Adds a record of blocks that are to hold nothing but zeros, and that lie behind those of all
+    /// records before.
+    ///
+    /// - Precondition: between two records with content there is at most one such record.
+    package mutating func append(zeros blocks: Range<UInt64>) {
+        precondition(!blocks.isEmpty && (recordCount == 0 || blocks.lowerBound >= endBlock))
+        let record = DeltaRecord.encodedZeros(blocks)
+        let place = byteCount..<byteCount + record.count
+        var room = memory.mutableBytes
+        var part = room.part(place)
+        part.copy(record.rawSpan)
+        if recordCount == 0 { firstBlock = blocks.lowerBound }
+        recordCount += 1
+        zeroBlockCount += blocks.byteCount
+        endBlock = blocks.upperBound
+        lastBlockByteCount = blockSize
+        byteCount += record.count
+    }
+
     /// Makes room for other records.
     package mutating func removeAll() {
         recordCount = 0
         blockCount = 0
+        zeroBlockCount = 0
         firstBlock = 0
         endBlock = 0
         byteCount = 0

@@ -14,6 +14,17 @@ public enum DeltaStream {
         return try file.bytes(at: 0, count: magic.count) == magic
     }
 
+    /// Whether the file is what a crash leaves of a stream that was begun: no more than a part of the
+    /// header, or zeros in its place.
+    static func isRemainsOfHeader(
+        _ file: borrowing some RandomAccessFile & ~Copyable
+    ) throws(FileError) -> Bool {
+        let count = min(try file.byteCount(), UInt64(DeltaHeader.byteCount))
+        let bytes = try file.bytes(at: 0, count: Int(count))
+        if bytes.allSatisfy({ $0 == 0 }) { return true }
+        return count < UInt64(DeltaHeader.byteCount) && bytes.prefix(magic.count) == magic[..<min(bytes.count, magic.count)]
+    }
+
     /// The first bytes of the file. The line ends are there to be damaged by a transfer as text.
     static let magic = Array("vhdresyncdlt\r\n".utf8) + [0x1A, 0x0A]
     static let version: UInt32 = 1

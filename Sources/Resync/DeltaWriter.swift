@@ -76,6 +76,8 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable {
         self.file = reader.input.file
     }
 
+    /// What to call the stream in a message.
+    package var path: String { file.name }
     /// How long the stream is, pending bytes included.
     package var byteCount: UInt64 { writtenByteCount + UInt64(pending.count) }
     package var recordCount: UInt64 { counts.records }
@@ -99,6 +101,7 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable {
         try records.withBytes { (bytes) throws(ResyncError) in try write(bytes) }
         counts.records += records.recordCount
         counts.dataBlocks += records.blockCount
+        counts.zeroBlocks += records.zeroBlockCount
         counts.endBlock = records.endBlock
     }
 

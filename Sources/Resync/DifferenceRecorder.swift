@@ -35,16 +35,16 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
     }
 
     private let state: ConditionLock<State>
-    private let makeWriter: @Sendable () throws(ResyncError) -> DeltaWriter<File>
+    private let monitor: ResyncMonitor
+    private let makeWriter: (@Sendable () throws(ResyncError) -> DeltaWriter<File>)?
 
-    /// - Parameters:
-    ///   - writer: a stream to go on with.
-    ///   - makeWriter: starts one where there is none.
+    /// A recorder to a stream that is there; where there is none yet, the first record makes one.
     init(
-        continuing writer: consuming DeltaWriter<File>?,
-        makeWriter: @escaping @Sendable () throws(ResyncError) -> DeltaWriter<File>
+        continuing writer: consuming DeltaWriter<File>?, _ monitor: ResyncMonitor,
+        makeWriter: (@Sendable () throws(ResyncError) -> DeltaWriter<File>)? = nil
     ) {
         state = ConditionLock(State(writer: writer))
+        self.monitor = monitor
         self.makeWriter = makeWriter
     }
 
@@ -75,7 +75,7 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
             guard !state.isCancelled else { return }
             try begin(differences, &state)
             try withWriter(&state) { (writer) throws(ResyncError) in
-                guard differences.blocks.lowerBound >= writer.endBlock else {
+                guard records.firstBlock >= writer.endBlock else {
                     throw .outdatedJournal(path: writer.path)
                 }
                 try writer.append(records)
@@ -152,14 +152,18 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
         _ state: inout State, isBeginning: Bool = true,
         _ body: (inout DeltaWriter<File>) throws(ResyncError) -> Void
     ) throws(ResyncError) {
-        if state.writer == nil, isBeginning { state.writer = try makeWriter() }
+        if state.writer == nil, isBeginning, let makeWriter { state.writer = try makeWriter() }
         guard var writer = state.writer.take() else { return }
+        let before = writer.byteCount
         do throws(ResyncError) {
             try body(&writer)
         } catch {
             state.writer = consume writer
             throw error
         }
+        var counts = ResyncCounts()
+        counts.bytesRecorded = writer.byteCount - before
+        monitor.add(counts)
         state.writer = consume writer
     }
 }

@@ -2,25 +2,37 @@ internal import BlockIO
 internal import Storage
 internal import VHDX
 
-/// A comparison that changes nothing: of two disks, or of a disk with the map of another.
+/// A comparison that changes neither side: of two disks, or of a disk with the map of another.
 public struct DiskComparison: Sendable {
     public var primary: String
     /// A disk or a digest map, told apart by content.
     public var replica: String
+    /// Where a delta is written that makes the one read as the other; nil for none.
+    public var output: String?
     public var options: ResyncOptions
 
-    public init(primary: String, replica: String, options: ResyncOptions) {
+    public init(
+        primary: String, replica: String, output: String? = nil, options: ResyncOptions
+    ) {
         self.primary = primary
         self.replica = replica
+        self.output = output
         self.options = options
     }
 
-    /// Counts the blocks that differ. With a map, its block size is the one that is used.
+    /// Counts the blocks that differ, and writes the delta, which appears under its name complete or
+    /// not at all. With a map, its block size is the one that is used.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
-        let source = try PrimaryDisk(openingImageAt: primary, parents: options.parents)
+        guard output == nil || options.comparison == .hash else {
+            throw .invalidOption("a delta holds digests: it cannot be made by comparing bytes")
+        }
+        let source = try PrimaryDisk(openingDiskAt: primary, .primary, options)
         try source.checkIsNot(fileAt: replica)
-        monitor.setDisk(source.reader.virtualSize, blockSize: options.blockSize)
+        if let output { try source.checkIsNot(fileAt: output) }
+        monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
+        // A device is no map, and needs no look.
+        guard !DiskFile.isDevice(replica) else { return try compare(source, monitor) }
         let file = try onReplicaFile { () throws(FileError) in
             try DiskFile(opening: replica, for: .reading)
         }
@@ -35,22 +47,25 @@ public struct DiskComparison: Sendable {
     func compare(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor, sizesMayDiffer: Bool = false
     ) throws(ResyncError) -> DiskReport {
-        let other = try PrimaryDisk(
-            openingImageAt: replica, .replica, parents: options.parentsOfReplica)
-        let size = source.reader.virtualSize
-        let isSmaller = other.reader.virtualSize < size
+        let other = try PrimaryDisk(openingDiskAt: replica, .replica, options)
+        if let output { try other.checkIsNot(fileAt: output) }
+        let size = source.disk.virtualSize
+        let isSmaller = other.disk.virtualSize < size
         guard
-            other.reader.virtualSize == size || isSmaller && options.growsReplica
+            other.disk.virtualSize == size || isSmaller && options.growsReplica && output == nil
                 || sizesMayDiffer
-        else { throw .differentSizes(primary: size, replica: other.reader.virtualSize) }
+        else { throw .differentSizes(primary: size, replica: other.disk.virtualSize) }
+        let recorder = try recorder(source, base: try other.state(), options, monitor)
         let engine = try ComparisonEngine(
-            virtualSize: size, options: options, pass: .compare, monitor: monitor)
+            virtualSize: size, options: options, pass: recorder == nil ? .compare : .record,
+            monitor: monitor)
         monitor.begin(.comparing)
         let roots = try engine.run(
-            primary: source.reader,
-            replica: ReadOnlyTarget(ResizedDisk(other.intoReader(), virtualSize: size)))
+            primary: source.disk,
+            replica: ReadOnlyTarget(ResizedDisk(other.intoDisk(), virtualSize: size)),
+            sink: recorder)
         try source.checkUnchanged()
-        return report(options.blockSize, roots?.primary, monitor)
+        return try report(roots, baseRoot: roots?.replica, recorder, options.blockSize, monitor)
     }
 
     /// Compares with the digests of a disk that is elsewhere.
@@ -62,42 +77,69 @@ public struct DiskComparison: Sendable {
             throw .invalidOption("a map holds digests: it cannot compare bytes")
         }
         var map = try DigestMapReader(reading: file)
-        let size = source.reader.virtualSize
-        guard map.header.virtualSize == size else {
-            throw .differentSizes(primary: size, replica: map.header.virtualSize)
+        let header = map.header
+        let size = source.disk.virtualSize
+        guard header.virtualSize == size else {
+            throw .differentSizes(primary: size, replica: header.virtualSize)
         }
         var options = options
-        options.blockSize = map.header.blockSize
+        options.blockSize = header.blockSize
         monitor.setDisk(size, blockSize: options.blockSize)
+        let base = DiskState(
+            virtualDiskID: header.virtualDiskID, dataWriteGUID: header.dataWriteGUID,
+            fileState: .zero)
+        let recorder = try recorder(source, base: base, options, monitor)
         let engine = try ComparisonEngine(
-            virtualSize: size, options: options, pass: .digest, monitor: monitor)
-        let zeros: ZeroDigests
-        do throws(OutOfMemory) {
-            zeros = try ZeroDigests(virtualSize: size, blockSize: options.blockSize)
-        } catch {
-            throw .outOfMemory(error)
-        }
-        var difference = RunDifference(zeros: zeros)
+            virtualSize: size, options: options, pass: recorder == nil ? .compare : .record,
+            monitor: monitor)
         monitor.begin(.comparing)
-        let roots = try engine.run(alone: source.reader) { (run) throws(ResyncError) in
-            var rest = run.blockCount
-            difference.begin(run)
-            while rest > 0, let other = try map.nextRun(upTo: rest) {
-                rest -= other.blockCount
-                var counts = ResyncCounts()
-                counts.blocksDiffering = difference.count(other)
-                monitor.add(counts)
-            }
-        }
+        let roots = try engine.run(
+            alone: source.disk, sink: recorder,
+            knowledge: { (blocks) throws(ResyncError) in
+                WindowKnowledge(replicaDigests: try map.next(upTo: Int(blocks.byteCount)))
+            })
         try source.checkUnchanged()
-        return report(options.blockSize, roots?.primary, monitor)
+        return try report(
+            roots, baseRoot: map.rootDigest, recorder, options.blockSize, monitor)
+    }
+
+    /// Where the delta goes; nil where none is asked for.
+    private func recorder(
+        _ source: borrowing PrimaryDisk, base: DiskState, _ options: ResyncOptions,
+        _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> DifferenceRecorder<ReplacementFile>? {
+        guard let output else { return nil }
+        var header = DeltaHeader(
+            virtualSize: source.disk.virtualSize, blockSize: options.blockSize,
+            streamID: .random(), base: base, source: try source.state())
+        // What files were like on this machine means nothing on another.
+        header.base.fileState = .zero
+        header.source.fileState = .zero
+        let file = try onJournal { () throws(FileError) in try ReplacementFile(of: output) }
+        return DifferenceRecorder(
+            continuing: try DeltaWriter(header, to: file), monitor)
     }
 
     private func report(
-        _ blockSize: Int, _ root: BlockDigest?, _ monitor: ResyncMonitor
-    ) -> DiskReport {
+        _ roots: ComparisonEngine.Roots?, baseRoot: BlockDigest?,
+        _ recorder: DifferenceRecorder<ReplacementFile>?, _ blockSize: Int,
+        _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> DiskReport {
+        if let recorder, let roots, let baseRoot, let result = roots.result,
+            let writer = try recorder.finish()
+        {
+            guard result == roots.primary else {
+                throw .proofFailed(primary: roots.primary, replica: result)
+            }
+            let file = try writer.finish(baseRoot: baseRoot, resultRoot: result)
+            do throws(FileError) {
+                try file.commit()
+            } catch {
+                throw .file(error)
+            }
+        }
         var report = DiskReport(primary: primary, replica: replica, blockSize: blockSize)
-        report.rootDigest = root
+        report.rootDigest = roots?.primary
         report.isVerified = monitor.counts.blocksDiffering == 0
         return report.finished(monitor)
     }
@@ -109,49 +151,6 @@ public struct DiskComparison: Sendable {
             return try body()
         } catch {
             throw .disk(.replica, .file(error))
-        }
-    }
-}
-
-/// Counts blocks that differ between a run of digests and the pieces of another that cover it.
-private struct RunDifference {
-    let zeros: ZeroDigests
-    private var run = DigestRun.zeros(0)
-    /// Index of the next block, on the disk and within the run.
-    private var block: UInt64 = 0
-    private var place = 0
-
-    init(zeros: ZeroDigests) {
-        self.zeros = zeros
-    }
-
-    mutating func begin(_ run: DigestRun) {
-        self.run = run
-        place = 0
-    }
-
-    mutating func count(_ other: DigestRun) -> UInt64 {
-        defer {
-            block += other.blockCount
-            place += Int(other.blockCount)
-        }
-        if case .zeros = run, case .zeros = other { return 0 }
-        var differing: UInt64 = 0
-        for index in 0..<Int(other.blockCount) {
-            let zero = zeros.digest(ofBlock: block + UInt64(index))
-            let first = Self.digest(place + index, of: run, zero)
-            let second = Self.digest(index, of: other, zero)
-            if first != second { differing += 1 }
-        }
-        return differing
-    }
-
-    private static func digest(
-        _ index: Int, of run: DigestRun, _ zero: BlockDigest
-    ) -> BlockDigest {
-        switch run {
-        case .zeros: zero
-        case .digests(let digests): digests[index]
         }
     }
 }

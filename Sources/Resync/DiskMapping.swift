@@ -20,9 +20,9 @@ public struct DiskMapping: Sendable {
         guard options.comparison == .hash else {
             throw .invalidOption("a map holds digests: it cannot compare bytes")
         }
-        let source = try PrimaryDisk(openingImageAt: disk, parents: options.parents)
+        let source = try PrimaryDisk(openingDiskAt: disk, .primary, options)
         try source.checkIsNot(fileAt: output)
-        let size = source.reader.virtualSize
+        let size = source.disk.virtualSize
         monitor.setDisk(size, blockSize: options.blockSize)
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .digest, monitor: monitor)
@@ -30,17 +30,18 @@ public struct DiskMapping: Sendable {
             of: output,
             header: DigestMapHeader(
                 virtualSize: size, blockSize: options.blockSize,
-                virtualDiskID: source.reader.virtualDiskID,
-                dataWriteGUID: source.reader.dataWriteGUID))
+                virtualDiskID: source.disk.virtualDiskID,
+                dataWriteGUID: source.disk.dataWriteGUID))
         monitor.begin(.comparing)
-        _ = try engine.run(alone: source.reader) {
-            (run) throws(ResyncError) in
-            switch run {
-            case .zeros(let count): try writer.append(zeroBlocks: count)
-            case .digests(let digests):
-                for digest in digests { try writer.append(digest) }
-            }
-        }
+        _ = try engine.run(
+            alone: source.disk,
+            consume: { (run) throws(ResyncError) in
+                switch run {
+                case .zeros(let count): try writer.append(zeroBlocks: count)
+                case .digests(let digests):
+                    for digest in digests { try writer.append(digest) }
+                }
+            })
         try source.checkUnchanged()
 
         var report = DiskReport(primary: disk, replica: nil, blockSize: options.blockSize)

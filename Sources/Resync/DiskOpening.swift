@@ -50,3 +50,24 @@ extension ReplicaDisk {
             } ?? .zero)
     }
 }
+
+extension ResyncOptions {
+    /// The size of a replica that may be written to, half-written or not. One that may not is left as
+    /// it is, its log included.
+    func sizeOfReplica(
+        at path: String, checkSize: (UInt64) throws(ResyncError) -> Void
+    ) throws(ResyncError) -> UInt64 {
+        let disk = try onDisk(.replica) { () throws(VHDXError) in
+            try SourceDisk(
+                openingDiskAt: path, replicaFormat, parents: parentsOfReplica, acceptsMark: true)
+        }
+        try checkSize(disk.virtualSize)
+        guard !breaksChildren else { return disk.virtualSize }
+        switch disk {
+        case .image(let reader):
+            guard let child = reader.visibleChild() else { return reader.virtualSize }
+            throw .disk(.replica, .hasChild(path: path, child: child))
+        case .raw(let disk): return disk.virtualSize
+        }
+    }
+}

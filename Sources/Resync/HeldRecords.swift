@@ -34,6 +34,11 @@ struct HeldRecords<File: RandomAccessFile & ~Copyable>: ~Copyable {
         return held
     }
 
+    /// Reads what is left, so that all of the stream was checked.
+    mutating func readToEnd() throws(ResyncError) {
+        while try reader.next() != nil {}
+    }
+
     private mutating func record(endingBehind start: UInt64) throws(ResyncError) -> DeltaRecord? {
         while true {
             if current == nil { current = try reader.next() }

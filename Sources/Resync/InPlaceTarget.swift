@@ -6,9 +6,11 @@ internal import VHDX
 /// change, since nothing else tells that it is half-written.
 struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget {
     private let base: Target
+    private let monitor: ResyncMonitor
     private let isMarked: Lock<Bool>
 
-    init(_ base: consuming Target) {
+    init(_ base: consuming Target, _ monitor: ResyncMonitor) {
+        self.monitor = monitor
         isMarked = Lock(base.mark != nil)
         self.base = base
     }
@@ -39,10 +41,14 @@ struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget 
 
     func commit() throws(VHDXError) { try base.commit() }
 
+    /// Makes everything durable, and the disk one that opens.
+    func removeMark() throws(VHDXError) { try base.removeMark() }
+
     /// Every write comes through here first, so none is under way when the mark is set.
     private func mark() throws(VHDXError) {
         try isMarked.withLock { (isMarked) throws(VHDXError) in
             guard !isMarked else { return }
+            monitor.note(.halfWritten)
             try base.setMark(ApplyMark(streamID: .zero, journalPath: ""))
             isMarked = true
         }

@@ -13,6 +13,13 @@ struct ItemDifferences: Equatable, Sendable {
         }
     }
 
+    /// Neighbouring blocks that differ, within the item.
+    struct Run: Equatable, Sendable {
+        var blocks: Range<Int>
+        /// Whether they became zero; a run of these may hold some that were zero before.
+        var isZero: Bool
+    }
+
     /// The item's blocks, on the disk.
     var blocks: Range<UInt64>
     /// Before the first block that is not zero; all blocks where none is.
@@ -21,15 +28,13 @@ struct ItemDifferences: Equatable, Sendable {
     var trailingZeros = Zeros()
     /// Whether every block is zero on the primary.
     var isZero = true
+    /// What is to be recorded between these two runs, in order.
+    var runs: [Run] = []
     /// Bytes of content that differ and that the replica has no space for yet.
     var growth: UInt64 = 0
 
-    /// Looks through the findings. `record` gets, in order, the runs of differing blocks with
-    /// content, and those that became zero between blocks with content.
-    init(
-        _ findings: [BlockComparison.Finding], from first: UInt64,
-        record: (Range<Int>, _ isZero: Bool) -> Void
-    ) {
+    /// Looks through the findings of an item that starts with this block.
+    init(_ findings: [BlockComparison.Finding], from first: UInt64) {
         blocks = first..<first + UInt64(findings.count)
         var zeros = Zeros()
         var index = 0
@@ -42,7 +47,7 @@ struct ItemDifferences: Equatable, Sendable {
             if isZero {
                 leadingZeros = zeros
             } else if zeros.differs {
-                record(index - Int(zeros.count)..<index, true)
+                runs.append(Run(blocks: index - Int(zeros.count)..<index, isZero: true))
             }
             isZero = false
             zeros = Zeros()
@@ -50,7 +55,7 @@ struct ItemDifferences: Equatable, Sendable {
                 findings[index...].firstIndex {
                     $0.primaryIsZero || $0.differs != findings[index].differs
                 } ?? findings.count
-            if findings[index].differs { record(index..<end, false) }
+            if findings[index].differs { runs.append(Run(blocks: index..<end, isZero: false)) }
             index = end
         }
         if isZero { leadingZeros = zeros } else { trailingZeros = zeros }

@@ -1,74 +1,63 @@
 internal import Storage
 
 /// The one place where the journal of a replica stands. Tests put another in place of the file system.
-protocol JournalStore: Sendable {
-    associatedtype File: RandomAccessFile & ~Copyable
-
+struct JournalStore<File: RandomAccessFile & ~Copyable>: Sendable {
     /// What to call it in a message, and where a mark says that it is.
-    var path: String { get }
+    var path: String
 
     /// A new, empty journal in place of what is there; nobody else can write to it while it is open.
-    func create() throws(FileError) -> File
+    var create: @Sendable () throws(FileError) -> File
 
     /// What is there, for writing, locked as a new one is; nil where there is none.
-    func open() throws(FileError) -> File?
+    var open: @Sendable () throws(FileError) -> File?
 
     /// What is there, once more, to be read beside what is written.
-    func openForReading() throws(FileError) -> File
+    var openForReading: @Sendable () throws(FileError) -> File
 
     /// Makes sure that the name is there after a crash.
-    func flushName() throws(FileError)
+    var flushName: @Sendable () throws(FileError) -> Void
 
     /// Removes the journal durably. There may be none.
-    func remove() throws(FileError)
+    var remove: @Sendable () throws(FileError) -> Void
 }
 
-/// A journal on a file system.
-struct JournalPath: JournalStore {
-    let path: String
-
+extension JournalStore where File == DiskFile {
     /// The journal of a replica: beside it, or under its name in another folder.
     init(ofReplicaAt replica: String, folder: String?) throws(FileError) {
         let realPath = try Folder.realPath(of: replica)
-        if let folder {
-            path = try Folder.realPath(of: folder) + "/" + PathText.name(of: realPath) + Self.suffix
-        } else {
-            path = realPath + Self.suffix
+        let base =
+            if let folder {
+                try Folder.realPath(of: folder) + "/" + PathText.name(of: realPath)
+            } else {
+                realPath
+            }
+        self.init(at: base + ".resync")
+    }
+
+    /// A journal at a path.
+    init(at path: String) {
+        self.path = path
+        create = { () throws(FileError) in
+            let file = try DiskFile(creatingOrOpening: path)
+            try file.lock(for: .writing)
+            try file.setByteCount(0)
+            return file
+        }
+        open = { () throws(FileError) in
+            guard DiskFile.fingerprint(ofFileAt: path) != nil else { return nil }
+            let file = try DiskFile(opening: path, for: .writing)
+            try file.lock(for: .writing)
+            return file
+        }
+        openForReading = { () throws(FileError) in try DiskFile(opening: path, for: .reading) }
+        flushName = { () throws(FileError) in try Folder.flush(PathText.folder(of: path)) }
+        remove = { () throws(FileError) in
+            if try DiskFile.remove(path) { try Folder.flush(PathText.folder(of: path)) }
         }
     }
 
-    /// A journal at the place that a mark names.
-    init(at path: String) {
-        self.path = path
-    }
-
-    private static let suffix = ".resync"
-
-    func create() throws(FileError) -> DiskFile {
-        let file = try DiskFile(creatingOrOpening: path)
-        try file.lock(for: .writing)
-        try file.setByteCount(0)
-        return file
-    }
-
-    func open() throws(FileError) -> DiskFile? {
-        guard DiskFile.fingerprint(ofFileAt: path) != nil else { return nil }
-        let file = try DiskFile(opening: path, for: .writing)
-        try file.lock(for: .writing)
-        return file
-    }
-
-    func openForReading() throws(FileError) -> DiskFile {
-        try DiskFile(opening: path, for: .reading)
-    }
-
-    func flushName() throws(FileError) {
-        try Folder.flush(PathText.folder(of: path))
-    }
-
-    func remove() throws(FileError) {
-        if try DiskFile.remove(path) { try flushName() }
-    }
+    /// Whether a journal is there.
+    var exists: Bool { DiskFile.fingerprint(ofFileAt: path) != nil }
 }
 
 /// Runs calls on the file of a journal, with their errors as this module's.

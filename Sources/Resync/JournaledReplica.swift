@@ -2,6 +2,14 @@ internal import BlockIO
 internal import Storage
 internal import VHDX
 
+/// What came of a comparison that records.
+struct Recorded<File: RandomAccessFile & ~Copyable>: ~Copyable {
+    /// What the disks read as; nil in a comparison of bytes.
+    var roots: ComparisonEngine.Roots?
+    /// The committed journal; nil where nothing differs.
+    var journal: DeltaReader<File>?
+}
+
 /// A replica that is written through a journal: nothing of it is touched before everything is in the
 /// journal, durable and proven, and from then on the journal finishes it whatever happens.
 ///
@@ -14,8 +22,8 @@ internal import VHDX
 ///
 /// A stop after 2 leaves the replica as it was, or marked, or as it is to be, and a journal that
 /// makes it that.
-struct JournaledReplica<Store: JournalStore>: Sendable {
-    let store: Store
+struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
+    let store: JournalStore<File>
     let options: ResyncOptions
     let monitor: ResyncMonitor
     /// What to call the replica in a message.
@@ -30,8 +38,8 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
         case nothing
         /// So little that it says nothing.
         case remains
-        case unfinished(Store.File, DeltaHeader)
-        case committed(DeltaReader<Store.File>, DeltaTrailer)
+        case unfinished(File, DeltaHeader)
+        case committed(DeltaReader<File>, DeltaTrailer)
     }
 
     private func find() throws(ResyncError) -> Found {
@@ -42,7 +50,7 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
             try DeltaStream.isRemainsOfHeader(file)
         }
         if isRemains { return .remains }
-        let reader: DeltaReader<Store.File>
+        let reader: DeltaReader<File>
         do throws(ResyncError) {
             reader = try DeltaReader(reading: file)
         } catch {
@@ -62,7 +70,7 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
     /// - Throws: ``ResyncError/foreignJournal(path:what:)`` where it is not this replica's.
     func journalOfEarlierRun(
         for target: borrowing some ReplicaTarget & ~Copyable
-    ) throws(ResyncError) -> DeltaReader<Store.File>? {
+    ) throws(ResyncError) -> DeltaReader<File>? {
         guard case .committed(var reader, let trailer) = try find() else { return nil }
         try check(reader.header, target)
         monitor.setDisk(target.virtualSize, blockSize: reader.header.blockSize)
@@ -138,14 +146,14 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
         _ source: borrowing Source, _ sourceState: DiskState,
         on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState,
         check: () throws(ResyncError) -> Void
-    ) throws(ResyncError) -> Recorded<Store.File> {
+    ) throws(ResyncError) -> Recorded<File> {
         let header = DeltaHeader(
             virtualSize: target.virtualSize, blockSize: options.blockSize, streamID: .random(),
             base: targetState, source: sourceState, resultDataWriteGUID: .random(),
             hasRootDigests: options.comparison == .hash)
         var continued = try unfinished(like: header)
         while true {
-            let recorder = DifferenceRecorder(continuing: continued.take()) {
+            let recorder = DifferenceRecorder(continuing: continued.take(), monitor) {
                 () throws(ResyncError) in
                 let file = try onJournal { () throws(FileError) in try store.create() }
                 return try DeltaWriter(header, to: file)
@@ -165,25 +173,13 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
         }
     }
 
-    /// What came of recording.
-    struct Recorded<File: RandomAccessFile & ~Copyable>: ~Copyable {
-        /// Nil in a comparison of bytes.
-        var roots: ComparisonEngine.Roots?
-        var journal: DeltaReader<File>?
-    }
-
     /// The unfinished journal of an earlier run that compared the same states in the same blocks;
     /// nil where there is none.
     private func unfinished(
         like header: DeltaHeader
-    ) throws(ResyncError) -> DeltaWriter<Store.File>? {
+    ) throws(ResyncError) -> DeltaWriter<File>? {
         guard case .unfinished(let file, let found) = try find() else { return nil }
-        guard found.base.virtualDiskID == header.base.virtualDiskID else {
-            throw .foreignJournal(
-                path: store.path,
-                what: "it builds on the disk \(found.base.virtualDiskID), and the replica is "
-                    + "\(header.base.virtualDiskID)")
-        }
+        try check(found, isOf: header.base)
         var expected = header
         expected.streamID = found.streamID
         expected.resultDataWriteGUID = found.resultDataWriteGUID
@@ -192,15 +188,26 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
         return try DeltaWriter(continuing: file)
     }
 
+    /// Checks that an unfinished journal is the replica's own, in whatever state, so that it may be
+    /// replaced.
+    private func check(_ found: DeltaHeader, isOf base: DiskState) throws(ResyncError) {
+        guard found.base.virtualDiskID == base.virtualDiskID else {
+            throw .foreignJournal(
+                path: store.path,
+                what: "it builds on the disk \(found.base.virtualDiskID), and the replica is "
+                    + "\(base.virtualDiskID)")
+        }
+    }
+
     private func compare(
         _ source: borrowing some BlockSource & ~Copyable,
         _ target: borrowing some ReplicaTarget & ~Copyable,
-        _ recorder: DifferenceRecorder<Store.File>
+        _ recorder: DifferenceRecorder<File>
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
         let engine = try ComparisonEngine(
             virtualSize: target.virtualSize, options: options, pass: .record, monitor: monitor)
         let end = recorder.endBlock
-        var held: HeldRecords<Store.File>?
+        var held: HeldRecords<File>?
         if end > 0 {
             held = HeldRecords(
                 try DeltaReader(
@@ -231,8 +238,8 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
 
     /// The commit point, where there is something to commit.
     private func commit(
-        _ recorder: DifferenceRecorder<Store.File>, _ roots: ComparisonEngine.Roots?
-    ) throws(ResyncError) -> DeltaReader<Store.File>? {
+        _ recorder: DifferenceRecorder<File>, _ roots: ComparisonEngine.Roots?
+    ) throws(ResyncError) -> DeltaReader<File>? {
         guard let writer = try recorder.finish() else { return nil }
         if let roots, let result = roots.result, result != roots.primary {
             throw .proofFailed(primary: roots.primary, replica: result)
@@ -243,9 +250,9 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
 
     /// Makes a journal durable, and the one that finishes the replica from then on.
     func commit(
-        _ writer: consuming DeltaWriter<Store.File>, baseRoot: BlockDigest,
+        _ writer: consuming DeltaWriter<File>, baseRoot: BlockDigest,
         resultRoot: BlockDigest
-    ) throws(ResyncError) -> DeltaReader<Store.File> {
+    ) throws(ResyncError) -> DeltaReader<File> {
         try onJournal { () throws(FileError) in try store.flushName() }
         return try DeltaReader(
             reading: try writer.finish(baseRoot: baseRoot, resultRoot: resultRoot))
@@ -253,13 +260,57 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
 
     /// After an error before the commit point: the journal is kept where the next run can use it.
     private func keep(
-        _ recorder: DifferenceRecorder<Store.File>, after error: ResyncError
+        _ recorder: DifferenceRecorder<File>, after error: ResyncError
     ) throws(ResyncError) {
         switch error {
         case .primaryChanged, .proofFailed, .noSpace: try removeJournal()
         case _ where error.isOutOfSpace: try removeJournal()
         default: recorder.flush()
         }
+    }
+
+    /// Makes a delta the committed journal of a replica whose content was proven to be its base.
+    func copy(
+        _ delta: consuming DeltaReader<DiskFile>,
+        on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState
+    ) throws(ResyncError) -> DeltaReader<File> {
+        var header = delta.header
+        let trailer = try delta.requiredTrailer()
+        header.streamID = .random()
+        header.base = targetState
+        header.resultDataWriteGUID = .random()
+        if case .unfinished(_, let found) = try find() { try check(found, isOf: header.base) }
+        var growth: UInt64 = 0
+        var writer = try DeltaWriter(
+            header, to: try onJournal { () throws(FileError) in try store.create() })
+        do throws(ResyncError) {
+            while let record = try delta.next() {
+                if let reason = monitor.stopReason { throw .stopped(reason) }
+                growth += try newSpace(for: record, on: target)
+                try checkSpace(for: growth)
+                try writer.append(copying: record)
+            }
+        } catch {
+            try removeJournal()
+            throw error
+        }
+        var counts = ResyncCounts()
+        counts.blocksDiffering = trailer.dataBlockCount + trailer.zeroBlockCount
+        counts.bytesRecorded = writer.byteCount
+        monitor.add(counts)
+        return try commit(writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)
+    }
+
+    /// How many bytes a record writes where the target has no space yet.
+    private func newSpace(
+        for record: DeltaRecord, on target: borrowing some ReplicaTarget & ~Copyable
+    ) throws(ResyncError) -> UInt64 {
+        guard record.kind == .data else { return 0 }
+        let start = record.blocks.lowerBound * UInt64(record.blockSize)
+        let extents = try onDisk(.replica) { () throws(VHDXError) in
+            try target.extents(in: start..<start + record.contentByteCount)
+        }
+        return extents.reduce(0) { $0 + ($1.state == .zero ? $1.range.byteCount : 0) }
     }
 
     func removeJournal() throws(ResyncError) {
@@ -274,7 +325,7 @@ struct JournaledReplica<Store: JournalStore>: Sendable {
     /// - Parameters:
     ///   - isVisible: whether the target is the replica itself, and no copy that nobody else sees.
     func apply(
-        _ journal: consuming DeltaReader<Store.File>,
+        _ journal: consuming DeltaReader<File>,
         to target: borrowing some ReplicaTarget & ~Copyable, isVisible: Bool = true
     ) throws(ResyncError) {
         let header = journal.header

@@ -8,24 +8,24 @@ struct JournaledWriting: Sendable {
     let replica: String
     let options: ResyncOptions
     let monitor: ResyncMonitor
-    let journaled: JournaledReplica<JournalPath>
+    let journaled: JournaledReplica<DiskFile>
 
     init(
-        replica: String, options: ResyncOptions, monitor: ResyncMonitor, store: JournalPath? = nil
+        replica: String, options: ResyncOptions, monitor: ResyncMonitor, store: JournalStore<DiskFile>? = nil
     ) throws(ResyncError) {
-        let path: JournalPath
+        let found: JournalStore<DiskFile>
         if let store {
-            path = store
+            found = store
         } else {
-            path = try onJournal { () throws(FileError) in
-                try JournalPath(ofReplicaAt: replica, folder: options.journalFolder)
+            found = try onJournal { () throws(FileError) in
+                try JournalStore(ofReplicaAt: replica, folder: options.journalFolder)
             }
         }
         self.replica = replica
         self.options = options
         self.monitor = monitor
         journaled = JournaledReplica(
-            store: path, options: options, monitor: monitor, replica: replica,
+            store: found, options: options, monitor: monitor, replica: replica,
             freeByteCount: { () throws(FileError) in
                 // Of a device nothing can be said, and nothing has to be.
                 DiskFile.isDevice(replica) ? nil : try Volume.freeByteCount(at: replica)
@@ -59,18 +59,37 @@ struct JournaledWriting: Sendable {
         }
     }
 
+    /// Checks, before any work is done, that the file system can make a copy.
+    func checkThatCloneIsPossible() throws(ResyncError) {
+        let paths = try clonePaths()
+        _ = try makeClone(paths)
+        _ = try onJournal { () throws(FileError) in try DiskFile.remove(paths.clone) }
+    }
+
+    private func clonePaths() throws(ResyncError) -> (replica: String, clone: String) {
+        let path = try onJournal { () throws(FileError) in try Folder.realPath(of: replica) }
+        return (path, path + ".resync-clone")
+    }
+
+    /// Makes a copy in place of one that was left behind.
+    private func makeClone(
+        _ paths: (replica: String, clone: String)
+    ) throws(ResyncError) -> DiskFile {
+        let clone = try onJournal { () throws(FileError) in
+            try DiskFile.remove(paths.clone)
+            return try DiskFile(opening: paths.replica, for: .reading).clone(to: paths.clone)
+        }
+        guard let clone else { throw .cannotClone(path: paths.replica) }
+        return clone
+    }
+
     /// Writes to a copy, which takes the replica's place when it is proven and durable. Until then a
     /// stop leaves the replica as it was, and perhaps a copy that the next run removes.
     private func writeClone(_ journal: consuming DeltaReader<DiskFile>) throws(ResyncError) {
-        let path = try onJournal { () throws(FileError) in try Folder.realPath(of: replica) }
-        let clonePath = path + Self.cloneSuffix
-        let clone = try onJournal { () throws(FileError) in
-            try DiskFile.remove(clonePath)
-            return try DiskFile(opening: path, for: .reading).clone(to: clonePath)
-        }
-        guard let clone else { throw .cannotClone(path: path) }
+        let paths = try clonePaths()
+        let clone = try makeClone(paths)
         do throws(ResyncError) {
-            let target = try ReplicaDisk(openingDiskAt: clonePath, options)
+            let target = try ReplicaDisk(openingDiskAt: paths.clone, options)
             do throws(ResyncError) {
                 try journaled.apply(journal, to: target, isVisible: false)
             } catch {
@@ -80,14 +99,12 @@ struct JournaledWriting: Sendable {
             try close(target)
             try onJournal { () throws(FileError) in
                 try clone.flushCompletely()
-                try DiskFile.rename(clonePath, over: path)
+                try DiskFile.rename(paths.clone, over: paths.replica)
             }
         } catch {
-            _ = try? DiskFile.remove(clonePath)
+            _ = try? DiskFile.remove(paths.clone)
             throw error
         }
         monitor.note(.written)
     }
-
-    private static let cloneSuffix = ".resync-clone"
 }

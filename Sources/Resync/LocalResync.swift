@@ -16,18 +16,17 @@ public struct LocalResync: Sendable {
 
     /// Compares, writes what differs, and proves the result.
     ///
-    /// After an error before the first difference the replica is untouched, or was made or grown as
-    /// the monitor says; after a later one it is
-    /// a valid image with some blocks of the primary, and the next run completes it. Counts so far
-    /// stand in the monitor in both cases.
+    /// A stop or an error leaves the replica as it was (or made, or grown, as the monitor says), or
+    /// half-written and marked as that, or as the primary. In the second case
+    /// ``ReplicaRecovery``, or the next run by itself, finishes it.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
-        let source = try PrimaryDisk(openingImageAt: primary, parents: options.parents)
+        let source = try PrimaryDisk(openingDiskAt: primary, .primary, options)
         try source.checkIsNot(fileAt: replica)
         // Where nothing is to be made, opening it says what is wrong with the path.
         let exists =
             !options.createsReplica || DiskFile.fingerprint(ofFileAt: replica) != nil
-        monitor.setDisk(source.reader.virtualSize, blockSize: options.blockSize)
+        monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
         if options.isDryRun {
             return exists
                 ? try DiskComparison(primary: primary, replica: replica, options: options)
@@ -35,51 +34,101 @@ public struct LocalResync: Sendable {
                 : try compareWithNothing(source, monitor)
         }
         if exists {
-            // A replica that must not be written to is left as it is, its log included.
-            let size = try checkedReplicaSize(source.reader)
-            if size < source.reader.virtualSize {
-                try growReplica(to: source.reader.virtualSize)
-                monitor.note(.grown)
-            }
+            try prepareReplica(source, monitor)
         } else {
-            try ReplicaCreation(path: replica, options: options).run(like: source.reader)
+            try ReplicaCreation(path: replica, options: options).run(like: source.disk)
             monitor.note(.made)
         }
-        let roots = try resynchronize(source, monitor)
+        let roots =
+            options.writeMethod == .inPlace
+            ? try writeInPlace(source, monitor) : try writeThroughJournal(source, monitor)
         if options.verifiesWholeReplica { try verify(roots, source, monitor) }
         return report(roots, isVerified: true, monitor)
     }
 
-    private func resynchronize(
+    /// Finishes what an earlier run began, and makes the replica as large as the primary.
+    private func prepareReplica(
+        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
+    ) throws(ResyncError) {
+        let size = try options.sizeOfReplica(at: replica) { (size) throws(ResyncError) in
+            guard size > source.disk.virtualSize || !options.growsReplica else { return }
+            try checkSize(size, of: source.disk)
+        }
+        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(monitor: monitor)
+        monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
+        if size < source.disk.virtualSize {
+            try growReplica(to: source.disk.virtualSize)
+            monitor.note(.grown)
+        }
+    }
+
+    private func openReplica(
+        for source: borrowing PrimaryDisk
+    ) throws(ResyncError) -> ReplicaDisk {
+        let target = try ReplicaDisk(openingDiskAt: replica, options)
+        try checkSize(target.virtualSize, of: source.disk)
+        return target
+    }
+
+    private func writeThroughJournal(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
-        let target = try onDisk(.replica) { () throws(VHDXError) in
-            try ImageWriter(openingImageAt: replica, parents: options.parentsOfReplica)
+        let writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
+        if options.writeMethod == .clone { try writing.checkThatCloneIsPossible() }
+        let target = try openReplica(for: source)
+        let wasMarked = target.mark != nil
+        var recorded: Recorded<DiskFile>
+        do throws(ResyncError) {
+            recorded = try writing.journaled.record(
+                source.disk, try source.state(), on: target, try target.state(at: replica)
+            ) { () throws(ResyncError) in try source.checkUnchanged() }
+        } catch {
+            target.abandon()
+            throw error
         }
-        try checkSize(target.virtualSize, of: source.reader)
+        let roots = recorded.roots
+        if let journal = recorded.journal.take() {
+            try writing.write(journal, to: target)
+            return roots
+        }
+        // Every block is the primary's, whatever an interrupted run left.
+        if wasMarked {
+            try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+        }
+        try close(target)
+        try writing.journaled.removeJournal()
+        return roots
+    }
+
+    private func writeInPlace(
+        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> ComparisonEngine.Roots? {
+        let target = InPlaceTarget(try openReplica(for: source), monitor)
         let engine = try ComparisonEngine(
-            virtualSize: source.reader.virtualSize, options: options, pass: .resynchronize,
+            virtualSize: source.disk.virtualSize, options: options, pass: .resynchronize,
             monitor: monitor)
         monitor.begin(.comparing)
         let roots: ComparisonEngine.Roots?
         do throws(ResyncError) {
-            roots = try engine.run(primary: source.reader, replica: target)
+            roots = try engine.run(primary: source.disk, replica: target)
             try source.checkUnchanged()
+            if let roots, roots.primary != roots.replica {
+                throw .proofFailed(primary: roots.primary, replica: roots.replica ?? .zero)
+            }
+            try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+            monitor.note(.written)
         } catch {
             let error = cause(of: error, source)
             switch error {
             case .stopped, .primaryChanged:
                 // What was written so far is kept: the next run has less to do.
-                try close(target)
+                try close(target.intoBase())
             default:
-                target.abandon()
+                target.intoBase().abandon()
             }
             throw error
         }
-        try close(target)
-        if let roots, roots.primary != roots.replica {
-            throw .proofFailed(primary: roots.primary, replica: roots.replica)
-        }
+        try close(target.intoBase())
         return roots
     }
 
@@ -96,7 +145,7 @@ public struct LocalResync: Sendable {
         }
     }
 
-    private func close(_ target: consuming ImageWriter<DiskFile>) throws(ResyncError) {
+    private func close(_ target: consuming ReplicaDisk) throws(ResyncError) {
         do throws(VHDXError) {
             try target.close()
         } catch {
@@ -109,22 +158,19 @@ public struct LocalResync: Sendable {
         _ roots: ComparisonEngine.Roots?, _ source: borrowing PrimaryDisk,
         _ monitor: ResyncMonitor
     ) throws(ResyncError) {
-        let reader = try onDisk(.replica) { () throws(VHDXError) in
-            try ImageReader(openingImageAt: replica, parents: options.parentsOfReplica)
-        }
+        let reader = try PrimaryDisk(openingDiskAt: replica, .replica, options).intoDisk()
         reader.dropCache()
         let size = reader.virtualSize
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .verify, monitor: monitor)
         monitor.begin(.verifying)
         guard let roots else {
-            _ = try engine.run(primary: source.reader, replica: ReadOnlyTarget(reader))
+            _ = try engine.run(primary: source.disk, replica: ReadOnlyTarget(reader))
             return
         }
         let found = try engine.run(alone: reader)
         guard let found, found.primary == roots.primary else {
-            throw .proofFailed(
-                primary: roots.primary, replica: found?.primary ?? roots.replica)
+            throw .proofFailed(primary: roots.primary, replica: found?.primary ?? .zero)
         }
     }
 
@@ -138,44 +184,26 @@ public struct LocalResync: Sendable {
             report.replica = replica
             return report
         }
-        let size = source.reader.virtualSize
+        let size = source.disk.virtualSize
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .compare, monitor: monitor)
         monitor.begin(.comparing)
-        let roots = try engine.run(alone: source.reader)
+        let roots = try engine.run(alone: source.disk)
         try source.checkUnchanged()
         return report(roots, isVerified: false, monitor)
     }
 
-    /// The size of the replica, after checks that it may become what the primary is.
-    private func checkedReplicaSize(
-        _ primary: borrowing ImageReader<DiskFile>
-    ) throws(ResyncError) -> UInt64 {
-        let reader = try onDisk(.replica) { () throws(VHDXError) in
-            try ImageReader(openingImageAt: replica, parents: options.parentsOfReplica)
-        }
-        let size = reader.virtualSize
-        if size > primary.virtualSize || !options.growsReplica { try checkSize(size, of: primary) }
-        guard !options.breaksChildren else { return size }
-        if let child = reader.visibleChild() {
-            throw .disk(.replica, .hasChild(path: replica, child: child))
-        }
-        return size
-    }
-
     private func growReplica(to size: UInt64) throws(ResyncError) {
-        let writer = try onDisk(.replica) { () throws(VHDXError) in
-            try ImageWriter(openingImageAt: replica, parents: options.parentsOfReplica)
-        }
+        let target = try ReplicaDisk(openingDiskAt: replica, options)
         do throws(VHDXError) {
-            try writer.grow(to: size)
+            try target.grow(to: size)
         } catch {
             throw .disk(.replica, error)
         }
     }
 
     private func checkSize(
-        _ size: UInt64, of primary: borrowing ImageReader<DiskFile>
+        _ size: UInt64, of primary: borrowing SourceDisk
     ) throws(ResyncError) {
         guard size == primary.virtualSize else {
             throw .differentSizes(primary: primary.virtualSize, replica: size)

@@ -10,7 +10,7 @@ struct PrimaryDisk: ~Copyable {
 
     /// Opens the disk that is compared with, or, of a comparison, the one in the replica's place.
     init(
-        openingDiskAt path: String, _ role: Role = .primary, _ options: ResyncOptions
+        openingDiskAt path: String, _ role: Role, _ options: ResyncOptions
     ) throws(ResyncError) {
         let format = role == .primary ? options.primaryFormat : options.replicaFormat
         let parents = role == .primary ? options.parents : options.parentsOfReplica
@@ -55,12 +55,15 @@ struct PrimaryDisk: ~Copyable {
 extension BlockDigest {
     /// The digest of what tells that files have changed.
     init(of fingerprints: [FileFingerprint]) throws(ResyncError) {
+        var bytes: [UInt8] = []
+        for fingerprint in fingerprints { bytes += fingerprint.encoded }
+        let context: Lock<SHA256Context>
         do throws(OutOfMemory) {
-            var context = try SHA256Context()
-            self = context.digest(of: fingerprints.flatMap(\.encoded).rawSpan)
+            context = Lock(try SHA256Context())
         } catch {
             throw .outOfMemory(error)
         }
+        self = context.withLock { $0.digest(of: bytes.rawSpan) }
     }
 }
 

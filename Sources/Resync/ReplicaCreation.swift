@@ -10,20 +10,34 @@ struct ReplicaCreation {
     /// Makes it with the primary's geometry, empty: or, on a parent, as the parent reads.
     ///
     /// It appears under its name complete, or not at all.
-    func run(like primary: borrowing ImageReader<DiskFile>) throws(ResyncError) {
-        let geometry = primary.geometry
-        var specification = ImageSpecification(virtualSize: geometry.virtualSize)
-        specification.blockSize = geometry.blockSize
-        specification.logicalSectorSize = geometry.logicalSectorSize
-        specification.physicalSectorSize = geometry.physicalSectorSize
-        specification.isFixed = primary.isFixed
-        specification.virtualDiskID = primary.virtualDiskID
+    func run(like primary: borrowing SourceDisk) throws(ResyncError) {
+        if options.replicaFormat == .raw { return try makeRaw(primary.virtualSize) }
+        var specification = ImageSpecification(virtualSize: primary.virtualSize)
+        switch primary {
+        case .image(let image):
+            specification.blockSize = image.geometry.blockSize
+            specification.logicalSectorSize = image.geometry.logicalSectorSize
+            specification.physicalSectorSize = image.geometry.physicalSectorSize
+            specification.isFixed = image.isFixed
+            specification.virtualDiskID = image.virtualDiskID
+        case .raw: break
+        }
         try onDisk(.replica) { () throws(VHDXError) in
             if let parent = options.parentOfNewReplica {
                 let reader = try ImageReader(openingImageAt: parent, parents: options.parents)
                 try specification.build(on: reader, at: path)
             }
             try ImageCreation.create(specification, at: path)
+        }
+    }
+
+    private func makeRaw(_ byteCount: UInt64) throws(ResyncError) {
+        do throws(FileError) {
+            let replacement = try DurableReplacement(of: path)
+            try replacement.file.setByteCount(byteCount)
+            try replacement.commit(.refuse)
+        } catch {
+            throw .disk(.replica, .file(error))
         }
     }
 }

@@ -50,13 +50,13 @@ public struct ReplicaRecovery: Sendable {
         let mark = target.mark
         var writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
         if let mark, !mark.journalPath.isEmpty,
-            DiskFile.fingerprint(ofFileAt: writing.journaled.store.path) == nil
+            !writing.journaled.store.exists
         {
             writing = try JournaledWriting(
                 replica: replica, options: options, monitor: monitor,
-                store: JournalPath(at: mark.journalPath))
+                store: JournalStore(at: mark.journalPath))
         }
-        let path = writing.journaled.store.path
+        let store = writing.journaled.store
         let journal: DeltaReader<DiskFile>?
         do throws(ResyncError) {
             journal = try writing.journaled.journalOfEarlierRun(for: target)
@@ -66,10 +66,9 @@ public struct ReplicaRecovery: Sendable {
         }
         if let journal {
             try writing.write(journal, to: target)
-            return (.finished(journal: path), nil)
+            return (.finished(journal: store.path), nil)
         }
         target.abandon()
-        let isThere = DiskFile.fingerprint(ofFileAt: path) != nil
-        return (isThere ? .unfinishedJournal(path) : .nothingToDo, mark)
+        return (store.exists ? .unfinishedJournal(store.path) : .nothingToDo, mark)
     }
 }

@@ -25,6 +25,8 @@ public enum ResyncError: Error, Equatable {
     case unsupportedDelta(path: String, version: UInt64)
     /// The delta has no trailer, and what was asked for needs a whole one.
     case incompleteDelta(path: String)
+    /// The delta has no root digests, so that nothing could prove what it is applied to.
+    case deltaWithoutProof(path: String)
     /// The delta applies to another disk, or to another state of this one.
     case otherBase(delta: String, replica: String, expected: BlockDigest, found: BlockDigest)
     /// What stands at the journal's place cannot be the replica's journal.
@@ -90,6 +92,8 @@ extension ResyncError: CustomStringConvertible {
             return "\(path) is not supported: delta of version \(version)"
         case .incompleteDelta(let path):
             return "\(path) is incomplete: a delta without a trailer"
+        case .deltaWithoutProof(let path):
+            return "\(path) has no root digests: it cannot be told what it applies to"
         case .otherBase(let delta, let replica, let expected, let found):
             return "\(delta) does not apply to \(replica): it builds on a disk with root digest "
                 + "\(expected), and this one has \(found)"

@@ -3,9 +3,11 @@ internal import Synchronization
 /// What a resynchronization is doing.
 public enum ResyncPhase: Int, Sendable {
     case opening
-    /// Reading, comparing and, unless it is a dry run, writing what differs.
+    /// Reading, comparing and, unless it is a dry run, recording what differs, or writing it in place.
     case comparing
-    /// Reading the whole replica again.
+    /// Writing what was recorded.
+    case applying
+    /// Reading what was written again, or the whole replica.
     case verifying
     case finished
 }
@@ -25,6 +27,15 @@ public enum ReplicaPreparation: Int, Sendable {
     case grown
 }
 
+/// What a run has made of the content of the replica.
+public enum ReplicaCondition: Int, Sendable {
+    case untouched
+    /// It is being written, and refuses to open.
+    case halfWritten
+    /// It reads as it is to read.
+    case written
+}
+
 /// The counts of one disk. All are final when the run has ended, and true so far while it runs.
 public struct ResyncCounts: Equatable, Sendable {
     /// Virtual size of the disk in bytes; 0 until it is open.
@@ -42,6 +53,8 @@ public struct ResyncCounts: Equatable, Sendable {
     public var bytesHashed: UInt64 = 0
     /// Content written to the replica, in bytes, ranges that were zeroed included.
     public var bytesWritten: UInt64 = 0
+    /// Size of what was recorded of the differences: what is received where two machines compare.
+    public var bytesRecorded: UInt64 = 0
     /// Virtual bytes that the current phase has done.
     public var bytesDone: UInt64 = 0
 
@@ -53,6 +66,7 @@ public final class ResyncMonitor: Sendable {
     private let phaseValue = Atomic<Int>(ResyncPhase.opening.rawValue)
     private let stopValue = Atomic<Int>(0)
     private let preparationValue = Atomic<Int>(ReplicaPreparation.none.rawValue)
+    private let conditionValue = Atomic<Int>(ReplicaCondition.untouched.rawValue)
     private let virtualSize = Atomic<UInt64>(0)
     private let blocksTotal = Atomic<UInt64>(0)
     private let blocksSkipped = Atomic<UInt64>(0)
@@ -62,6 +76,7 @@ public final class ResyncMonitor: Sendable {
     private let bytesRead = Atomic<UInt64>(0)
     private let bytesHashed = Atomic<UInt64>(0)
     private let bytesWritten = Atomic<UInt64>(0)
+    private let bytesRecorded = Atomic<UInt64>(0)
     private let bytesDone = Atomic<UInt64>(0)
 
     public init() {}
@@ -72,6 +87,10 @@ public final class ResyncMonitor: Sendable {
 
     public var preparation: ReplicaPreparation {
         ReplicaPreparation(rawValue: preparationValue.load(ordering: .acquiring)) ?? .none
+    }
+
+    public var condition: ReplicaCondition {
+        ReplicaCondition(rawValue: conditionValue.load(ordering: .acquiring)) ?? .untouched
     }
 
     public var counts: ResyncCounts {
@@ -85,6 +104,7 @@ public final class ResyncMonitor: Sendable {
         counts.bytesRead = bytesRead.load(ordering: .relaxed)
         counts.bytesHashed = bytesHashed.load(ordering: .relaxed)
         counts.bytesWritten = bytesWritten.load(ordering: .relaxed)
+        counts.bytesRecorded = bytesRecorded.load(ordering: .relaxed)
         counts.bytesDone = bytesDone.load(ordering: .relaxed)
         return counts
     }
@@ -105,9 +125,22 @@ public final class ResyncMonitor: Sendable {
         preparationValue.store(preparation.rawValue, ordering: .releasing)
     }
 
+    func note(_ condition: ReplicaCondition) {
+        conditionValue.store(condition.rawValue, ordering: .releasing)
+    }
+
     func begin(_ phase: ResyncPhase) {
         bytesDone.store(0, ordering: .relaxed)
         phaseValue.store(phase.rawValue, ordering: .releasing)
+    }
+
+    /// Forgets what was counted of a comparison, since it is done once more.
+    func restart() {
+        blocksSkipped.store(0, ordering: .relaxed)
+        blocksCompared.store(0, ordering: .relaxed)
+        blocksDiffering.store(0, ordering: .relaxed)
+        blocksHeld.store(0, ordering: .relaxed)
+        bytesRecorded.store(0, ordering: .relaxed)
     }
 
     func setDisk(_ virtualSize: UInt64, blockSize: Int) {
@@ -126,6 +159,7 @@ public final class ResyncMonitor: Sendable {
         bytesRead.add(counts.bytesRead, ordering: .relaxed)
         bytesHashed.add(counts.bytesHashed, ordering: .relaxed)
         bytesWritten.add(counts.bytesWritten, ordering: .relaxed)
+        bytesRecorded.add(counts.bytesRecorded, ordering: .relaxed)
         bytesDone.add(counts.bytesDone, ordering: .relaxed)
     }
 }

@@ -3,7 +3,8 @@ internal import Glibc
 // What a block device does otherwise than a file.
 
 extension DiskFile {
-    static func isDevice(_ path: String) -> Bool {
+    /// Whether a path leads to a block device.
+    public static func isDevice(_ path: String) -> Bool {
         var status = stat()
         // Safe: the path ends with a zero, and stat fills the structure.
         guard unsafe stat(path, &status) == 0 else { return false }

@@ -6,7 +6,7 @@ internal import Glibc
 /// It is written under a temporary name in the same directory, which is gone when this value is,
 /// however its life ends. A crash before ``commit`` leaves at most that temporary file; its name
 /// starts with the final one and ends with `.tmp`.
-public struct DurableReplacement: ~Copyable {
+public struct DurableReplacement: ~Copyable, Sendable {
     /// What an existing file of the final name means.
     public enum Existing: Sendable {
         case replace
@@ -68,7 +68,7 @@ public struct DurableReplacement: ~Copyable {
 
 /// A name that is removed when its owner ends. It is random, so that nobody else can have taken it
 /// after a rename.
-struct TemporaryName: ~Copyable {
+struct TemporaryName: ~Copyable, Sendable {
     let path: String
 
     deinit {

@@ -5,7 +5,9 @@ internal import Resync
 enum DiffVerb {
     static func run(_ invocation: Invocation) -> ReturnCode {
         let comparison = DiskComparison(
-            primary: invocation.paths[0], replica: invocation.paths[1], options: invocation.options)
+            primary: invocation.paths[0], replica: invocation.paths[1],
+            output: invocation.output.isEmpty ? nil : invocation.output,
+            options: invocation.options)
         let run = JobRun(
             disk: DiskReport(
                 primary: comparison.primary, replica: comparison.replica,

@@ -19,6 +19,11 @@ enum Option: Int32, CaseIterable, Sendable {
     case timeout
     case json
     case progress
+    case inPlace
+    case apply
+    case journalDirectory
+    case primaryFormat
+    case replicaFormat
 
     /// The long form, without its hyphens.
     var name: String {
@@ -41,6 +46,11 @@ enum Option: Int32, CaseIterable, Sendable {
         case .timeout: "timeout"
         case .json: "json"
         case .progress: "progress"
+        case .inPlace: "in-place"
+        case .apply: "apply"
+        case .journalDirectory: "journal-dir"
+        case .primaryFormat: "primary-format"
+        case .replicaFormat: "replica-format"
         }
     }
 
@@ -51,8 +61,12 @@ enum Option: Int32, CaseIterable, Sendable {
 
     var takesArgument: Bool {
         switch self {
-        case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath: true
-        case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json: false
+        case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath, .apply,
+            .journalDirectory, .primaryFormat, .replicaFormat:
+            true
+        case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json,
+            .inPlace:
+            false
         }
     }
 
@@ -60,12 +74,16 @@ enum Option: Int32, CaseIterable, Sendable {
     func applies(to verb: Verb) -> Bool {
         switch self {
         case .help, .version, .json, .parentPath: true
-        case .blockSize, .jobs, .timeout, .progress, .quiet: verb != .info && verb != .check
+        case .jobs, .timeout, .progress, .quiet: verb != .info && verb != .check
+        case .blockSize: verb == .resync || verb == .diff || verb == .map
         case .compare: verb == .resync || verb == .diff
         case .chain: verb == .check
-        case .dryRun, .create, .parent, .grow, .force, .verify: verb == .resync
-        // For diff it is refused with a sentence of its own.
+        case .dryRun, .create, .parent, .grow, .inPlace, .verify: verb == .resync
+        case .force: verb == .resync || verb == .apply || verb == .recover
         case .output: verb == .map || verb == .diff
+        case .apply, .journalDirectory: verb == .resync || verb == .apply || verb == .recover
+        case .primaryFormat: verb == .resync || verb == .diff || verb == .map
+        case .replicaFormat: verb == .resync || verb == .diff || verb == .apply || verb == .recover
         }
     }
 

@@ -29,6 +29,22 @@ enum OptionValues {
         return comparison
     }
 
+    static func format(_ text: String) throws(UsageError) -> DiskFormat {
+        guard let format = DiskFormat(rawValue: text) else {
+            throw .invalid("a disk's format is 'auto', 'vhdx' or 'raw', not '\(text)'")
+        }
+        return format
+    }
+
+    /// How a journal is applied.
+    static func applyMethod(_ text: String) throws(UsageError) -> WriteMethod {
+        switch text {
+        case "replica": .journal
+        case "clone": .clone
+        default: throw .invalid("changes are applied to the 'replica' or a 'clone', not '\(text)'")
+        }
+    }
+
     static func progress(_ text: String) throws(UsageError) -> ProgressChoice {
         guard let choice = ProgressChoice(rawValue: text) else {
             throw .invalid("progress is 'auto', 'plain', 'json' or 'none', not '\(text)'")

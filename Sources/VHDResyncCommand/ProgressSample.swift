@@ -35,6 +35,7 @@ extension ProgressSample {
         switch phase {
         case .opening: return "opening"
         case .comparing: return "comparing"
+        case .applying: return "applying"
         case .verifying: return "verifying"
         case .finished: return "finished"
         }
@@ -48,6 +49,7 @@ extension ProgressSample {
         switch phase {
         case .opening: return 0
         case .comparing: return UInt16(share(counts) * comparing)
+        case .applying: return UInt16(comparing)
         case .verifying: return UInt16(comparing + share(counts) * (100 - comparing))
         case .finished: return 100
         }

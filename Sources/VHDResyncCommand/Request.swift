@@ -72,6 +72,13 @@ extension Invocation {
         }
     }
 
+    private mutating func set(_ method: WriteMethod) throws(UsageError) {
+        guard options.writeMethod == .journal || options.writeMethod == method else {
+            throw .invalid("'--in-place' writes while it compares: '--apply' means nothing to it")
+        }
+        options.writeMethod = method
+    }
+
     private mutating func set(_ option: Option, _ argument: String) throws(UsageError) {
         guard option.applies(to: verb) else {
             throw .invalid("the option '--\(option.name)' means nothing to \(verb.name)")
@@ -93,10 +100,12 @@ extension Invocation {
         case .compare: options.comparison = try OptionValues.comparison(argument)
         case .timeout: timeout = try OptionValues.timeout(argument)
         case .progress: progress = try OptionValues.progress(argument)
+        case .inPlace: try set(.inPlace)
+        case .apply: try set(try OptionValues.applyMethod(argument))
+        case .journalDirectory: options.journalFolder = try Operand.localPath(argument)
+        case .primaryFormat: options.primaryFormat = try OptionValues.format(argument)
+        case .replicaFormat: options.replicaFormat = try OptionValues.format(argument)
         case .output:
-            guard verb != .diff else {
-                throw .notSupported("'diff' cannot write a delta yet")
-            }
             output = try Operand.localPath(argument)
         }
     }

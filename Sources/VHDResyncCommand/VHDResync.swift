@@ -30,6 +30,8 @@ public enum VHDResync {
             case .resync: return ResyncVerb.run(invocation)
             case .map: return MapVerb.run(invocation)
             case .diff: return DiffVerb.run(invocation)
+            case .apply: return ApplyVerb.run(invocation)
+            case .recover: return RecoverVerb.run(invocation)
             case .info: return InfoVerb.run(invocation)
             case .check: return CheckVerb.run(invocation)
             }

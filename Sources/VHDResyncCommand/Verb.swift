@@ -8,6 +8,10 @@ enum Verb: Equatable, Sendable {
     case map
     /// Compares and changes nothing.
     case diff
+    /// Makes a replica read as a delta says.
+    case apply
+    /// Finishes a replica that is half-written.
+    case recover
     /// Describes an image.
     case info
     /// Holds an image against every rule of the format.
@@ -18,6 +22,8 @@ enum Verb: Equatable, Sendable {
         switch word {
         case "map": self = .map
         case "diff": self = .diff
+        case "apply": self = .apply
+        case "recover": self = .recover
         case "info": self = .info
         case "check": self = .check
         default: return nil
@@ -25,14 +31,16 @@ enum Verb: Equatable, Sendable {
     }
 
     /// The words that will be verbs, and so name no file now.
-    static let plannedWords: Set<String> = ["apply", "recover", "agent", "service"]
+    static let plannedWords: Set<String> = ["agent", "service"]
 
     /// How the program is called for it.
     var usage: String {
         switch self {
         case .resync: "vhdresync PRIMARY REPLICA"
         case .map: "vhdresync map DISK -o MAP"
-        case .diff: "vhdresync diff PRIMARY REPLICA|MAP"
+        case .diff: "vhdresync diff PRIMARY REPLICA|MAP [-o DELTA]"
+        case .apply: "vhdresync apply DELTA REPLICA"
+        case .recover: "vhdresync recover REPLICA"
         case .info: "vhdresync info DISK"
         case .check: "vhdresync check DISK"
         }
@@ -44,6 +52,8 @@ enum Verb: Equatable, Sendable {
         case .resync: "a resynchronization"
         case .map: "'map'"
         case .diff: "'diff'"
+        case .apply: "'apply'"
+        case .recover: "'recover'"
         case .info: "'info'"
         case .check: "'check'"
         }
@@ -51,8 +61,8 @@ enum Verb: Equatable, Sendable {
 
     var operandCount: Int {
         switch self {
-        case .resync, .diff: 2
-        case .map, .info, .check: 1
+        case .resync, .diff, .apply: 2
+        case .map, .recover, .info, .check: 1
         }
     }
 }

@@ -1,0 +1,133 @@
+internal import BlockIO
+internal import Storage
+internal import VHDX
+
+/// Makes a replica read as a delta says that it is to, if it is the disk that the delta builds on.
+///
+/// Proof and protection are those of ``LocalResync``: the delta is copied to the replica's journal.
+public struct DeltaApply: Sendable {
+    public var delta: String
+    public var replica: String
+    public var options: ResyncOptions
+
+    public init(delta: String, replica: String, options: ResyncOptions) {
+        self.delta = delta
+        self.replica = replica
+        self.options = options
+    }
+
+    /// Reads the replica, and changes it if its root digest is the one that the delta builds on, and
+    /// if that with the delta over it is the one that the delta promises. A replica that has the
+    /// promised one already is left as it is.
+    ///
+    /// - Throws: ``ResyncError/otherBase(delta:replica:expected:found:)`` before anything is written.
+    public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
+        try options.check()
+        guard options.writeMethod != .inPlace else {
+            throw .invalidOption("a delta is applied through a journal, not in place")
+        }
+        let stream = try open()
+        let header = stream.header
+        let trailer = try stream.requiredTrailer()
+        guard header.hasRootDigests else { throw .deltaWithoutProof(path: delta) }
+        var options = options
+        options.blockSize = header.blockSize
+        monitor.setDisk(header.virtualSize, blockSize: header.blockSize)
+        _ = try options.sizeOfReplica(at: replica) { (size) throws(ResyncError) in
+            guard size == header.virtualSize else {
+                throw .differentSizes(primary: header.virtualSize, replica: size)
+            }
+        }
+        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(monitor: monitor)
+        monitor.setDisk(header.virtualSize, blockSize: header.blockSize)
+
+        let target = try ReplicaDisk(openingDiskAt: replica, options)
+        var report = DiskReport(primary: delta, replica: replica, blockSize: header.blockSize)
+        report.rootDigest = trailer.resultRoot
+        report.isVerified = true
+        let writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
+        let journal: DeltaReader<DiskFile>
+        do throws(ResyncError) {
+            let base = try prove(stream, trailer, on: target, options, monitor)
+            guard base != trailer.resultRoot else {
+                target.abandon()
+                return report.finished(monitor)
+            }
+            journal = try writing.journaled.copy(try open(), on: target, try target.state(at: replica))
+        } catch {
+            target.abandon()
+            throw error
+        }
+        try writing.write(journal, to: target)
+        return report.finished(monitor)
+    }
+
+    private func open() throws(ResyncError) -> DeltaReader<DiskFile> {
+        try DeltaReader(
+            reading: try onJournal { () throws(FileError) in
+                try DiskFile(opening: delta, for: .reading)
+            })
+    }
+
+    /// Reads the whole replica and the whole delta, and checks that the one with the other over it is
+    /// what the delta promises.
+    ///
+    /// - Returns: the root digest of the replica as it is.
+    private func prove(
+        _ stream: consuming DeltaReader<DiskFile>, _ trailer: DeltaTrailer,
+        on target: borrowing ReplicaDisk, _ options: ResyncOptions, _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> BlockDigest {
+        let header = stream.header
+        let engine = try ComparisonEngine(
+            virtualSize: header.virtualSize, options: options, pass: .digest, monitor: monitor)
+        var result: DigestTreeBuilder
+        do throws(OutOfMemory) {
+            result = try DigestTreeBuilder(
+                virtualSize: header.virtualSize, blockSize: header.blockSize)
+        } catch {
+            throw .outOfMemory(error)
+        }
+        var records = HeldRecords(stream, upTo: .max)
+        monitor.begin(.comparing)
+        let roots = try engine.run(
+            alone: target,
+            consume: { (run) throws(ResyncError) in
+                let first = result.appendedCount
+                let held = try records.blocks(in: first..<first + run.blockCount)
+                result.append(run, under: held)
+            })
+        try records.readToEnd()
+        guard let base = roots?.primary, base == trailer.baseRoot || base == trailer.resultRoot
+        else {
+            throw .otherBase(
+                delta: delta, replica: replica, expected: trailer.baseRoot,
+                found: roots?.primary ?? .zero)
+        }
+        let found = result.root()
+        guard found == trailer.resultRoot else {
+            throw .proofFailed(primary: trailer.resultRoot, replica: found)
+        }
+        return base
+    }
+}
+
+extension DigestTreeBuilder {
+    /// Adds the digests of a run, with those of its blocks that are held in their place.
+    fileprivate mutating func append(_ run: DigestRun, under held: [HeldBlocks]) {
+        let first = appendedCount
+        var digests: [BlockDigest]
+        switch run {
+        case .zeros(let count) where held.isEmpty: return append(zeroBlocks: count)
+        case .zeros(let count): digests = (first..<first + count).map(zeros.digest(ofBlock:))
+        case .digests(let known): digests = known
+        }
+        for blocks in held {
+            for index in blocks.range {
+                digests[index] =
+                    blocks.digests?[index - blocks.range.lowerBound]
+                    ?? zeros.digest(ofBlock: first + UInt64(index))
+            }
+        }
+        append(digests)
+    }
+}
