@@ -64,6 +64,7 @@ struct Reach {
         case .parentLoop: "parent loop"
         case .parentSectorSize: "parent sector size"
         case .hasChild: "has child"
+        case .unfinishedApply: "unfinished apply"
         case .unsupported(let what, _):
             "unsupported: " + what.split(separator: " ").prefix(3).joined(separator: " ")
         case .limitExceeded(let what, _): "limit: \(what)"
