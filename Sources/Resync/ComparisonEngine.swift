@@ -73,7 +73,7 @@ struct ComparisonEngine: Sendable {
                 primary: try onDisk(.primary) { () throws(VHDXError) in
                     try primary.extents(in: position..<end)
                 }, replica: content, held: known.held)
-            count(plan, held: known.held)
+            countUnread(plan)
             if plan.items.isEmpty, known.held.isEmpty {
                 let count = UInt64(plan.blockCount)
                 primaryTree.append(zeroBlocks: count)
@@ -294,11 +294,10 @@ struct ComparisonEngine: Sendable {
         }
     }
 
-    /// Counts the blocks that are not read.
-    private func count(_ plan: WindowPlan, held: [HeldBlocks]) {
+    private func countUnread(_ plan: WindowPlan) {
         var counts = ResyncCounts()
         let planned = plan.items.reduce(0) { $0 + $1.count }
-        counts.blocksHeld = held.reduce(0) { $0 + UInt64($1.range.count) }
+        counts.blocksHeld = plan.heldBlockCount
         if pass.countsBlocks {
             counts.blocksSkipped = UInt64(plan.blockCount - planned) - counts.blocksHeld
         }

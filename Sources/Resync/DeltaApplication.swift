@@ -83,9 +83,14 @@ struct DeltaApplication: Sendable {
         _ blocks: Range<UInt64>, to target: borrowing some BlockTarget & ~Copyable
     ) throws(ResyncError) {
         try forEachPiece(of: range(of: blocks)) { (range) throws(ResyncError) in
-            try onDisk(.replica) { () throws(VHDXError) in try target.writeZeros(range) }
             var counts = ResyncCounts()
-            counts.bytesWritten = range.byteCount
+            try onDisk(.replica) { () throws(VHDXError) in
+                // What reads as zeros already is part of the range, and is not written.
+                for extent in try target.extents(in: range) where extent.state == .data {
+                    counts.bytesWritten += extent.range.byteCount
+                }
+                try target.writeZeros(range)
+            }
             counts.bytesDone = range.byteCount
             monitor.add(counts)
         }

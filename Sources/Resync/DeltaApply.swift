@@ -94,7 +94,9 @@ public struct DeltaApply: Sendable {
             consume: { (run) throws(ResyncError) in
                 let first = result.appendedCount
                 let held = try records.blocks(in: first..<first + run.blockCount)
-                result.append(run, under: held)
+                var counts = ResyncCounts()
+                counts.blocksDiffering = result.append(run, under: held)
+                monitor.add(counts)
             })
         try records.readToEnd()
         guard let base = roots?.primary, base == trailer.baseRoot || base == trailer.resultRoot
@@ -113,21 +115,29 @@ public struct DeltaApply: Sendable {
 
 extension DigestTreeBuilder {
     /// Adds the digests of a run, with those of its blocks that are held in their place.
-    fileprivate mutating func append(_ run: DigestRun, under held: [HeldBlocks]) {
+    ///
+    /// - Returns: how many blocks that changes.
+    fileprivate mutating func append(_ run: DigestRun, under held: [HeldBlocks]) -> UInt64 {
         let first = appendedCount
         var digests: [BlockDigest]
         switch run {
-        case .zeros(let count) where held.isEmpty: return append(zeroBlocks: count)
+        case .zeros(let count) where held.isEmpty:
+            append(zeroBlocks: count)
+            return 0
         case .zeros(let count): digests = (first..<first + count).map(zeros.digest(ofBlock:))
         case .digests(let known): digests = known
         }
+        var changed: UInt64 = 0
         for blocks in held {
             for index in blocks.range {
-                digests[index] =
+                let digest =
                     blocks.digests?[index - blocks.range.lowerBound]
                     ?? zeros.digest(ofBlock: first + UInt64(index))
+                if digest != digests[index] { changed += 1 }
+                digests[index] = digest
             }
         }
         append(digests)
+        return changed
     }
 }

@@ -295,7 +295,6 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             throw error
         }
         var counts = ResyncCounts()
-        counts.blocksDiffering = trailer.dataBlockCount + trailer.zeroBlockCount
         counts.bytesRecorded = writer.byteCount
         monitor.add(counts)
         return try commit(writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)

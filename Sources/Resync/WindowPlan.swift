@@ -27,6 +27,9 @@ struct WindowPlan: Equatable, Sendable {
     let range: Range<UInt64>
     let blockSize: Int
     private(set) var items: [WorkItem] = []
+    /// Blocks that are known to differ, and not to be read: of those that are to be zero, the ones of
+    /// which the replica's own word is that they are not.
+    private(set) var heldBlockCount: UInt64 = 0
 
     var blockCount: Int { Int(range.byteCount.dividedRoundingUp(by: UInt64(blockSize))) }
 
@@ -49,7 +52,12 @@ struct WindowPlan: Equatable, Sendable {
         let primaryIsData = blocksWithData(primary)
         let replicaIsData = blocksWithData(replica)
         var isHeld = [Bool](repeating: false, count: held.isEmpty ? 0 : blockCount)
-        for blocks in held { for index in blocks.range { isHeld[index] = true } }
+        for blocks in held {
+            for index in blocks.range {
+                isHeld[index] = true
+                if blocks.digests != nil || replicaIsData[index] { heldBlockCount += 1 }
+            }
+        }
         let largest = max(1, Self.bytesAtOnce / blockSize)
         for index in 0..<blockCount where primaryIsData[index] || replicaIsData[index] {
             if !held.isEmpty, isHeld[index] { continue }

@@ -77,6 +77,11 @@ import VHDX
             (.noValidLogEntry(path: "a", at: 0), .failed),
             (.sequenceNumberExhausted(path: "a"), .failed),
             (.unsupported("differencing image", path: "a"), .notSupported),
+            (
+                .unfinishedApply(
+                    path: "a", mark: ApplyMark(streamID: .zero, journalPath: "")),
+                .invalidState
+            ),
             (.limitExceeded("too large", path: "a"), .outOfMemory),
             (.outOfMemory(OutOfMemory(byteCount: 1)), .outOfMemory),
             (.invalidGeometry("no size"), .invalidParameter),

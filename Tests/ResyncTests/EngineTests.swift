@@ -120,17 +120,17 @@ struct EngineTests {
         var tree = try DigestTreeBuilder(virtualSize: size, blockSize: options.blockSize)
         var kinds: [Bool] = []
         let roots = try engine.run(
-            primary: try ImageReader(primary), replica: ReadOnlyTarget(ZeroDisk(virtualSize: size))
-        ) { (run) throws(ResyncError) in
-            switch run {
-            case .zeros(let count):
-                tree.append(zeroBlocks: count)
-                kinds.append(true)
-            case .digests(let digests):
-                for digest in digests { tree.append(digest) }
-                kinds.append(false)
-            }
-        }
+            primary: try ImageReader(primary), replica: ReadOnlyTarget(ZeroDisk(virtualSize: size)),
+            consume: { (run) throws(ResyncError) in
+                switch run {
+                case .zeros(let count):
+                    tree.append(zeroBlocks: count)
+                    kinds.append(true)
+                case .digests(let digests):
+                    tree.append(digests)
+                    kinds.append(false)
+                }
+            })
         let root = tree.root()
         #expect(kinds == [false, true, true, false])
         #expect(roots?.primary == root)

@@ -18,7 +18,8 @@ struct PrimaryDiskTests {
 
     /// What the check says after the body did something to the open file.
     private func check(_ files: DiskFiles, after change: () throws -> Void) throws -> ResyncError? {
-        let disk = try PrimaryDisk(openingImageAt: files.primary, parents: ParentSearch())
+        let disk = try PrimaryDisk(
+            openingDiskAt: files.primary, .primary, ResyncOptions(workerCount: 1))
         try change()
         do {
             try disk.checkUnchanged()

@@ -193,7 +193,8 @@ struct ReplicaShapeTests {
     func changedParent() throws {
         try make("base.vhdx", 8 << 20, [1: 1])
         try make("primary.vhdx", 8 << 20, on: "base.vhdx", [2: 2])
-        let disk = try PrimaryDisk(openingImageAt: files.primary, parents: ParentSearch())
+        let disk = try PrimaryDisk(
+            openingDiskAt: files.primary, .primary, ResyncOptions(workerCount: 1))
         try disk.checkUnchanged()
         try files.overwrite(path("base.vhdx"), with: [1], at: 5 << 20)
         #expect(throws: ResyncError.primaryChanged(path: files.primary)) {

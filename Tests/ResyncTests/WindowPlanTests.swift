@@ -12,7 +12,7 @@ struct WindowPlanTests {
     private func plan(
         _ range: Range<UInt64>, blockSize: Int, primary: [Extent] = [], replica: [Extent] = []
     ) -> WindowPlan {
-        WindowPlan(range: range, blockSize: blockSize, primary: primary, replica: replica)
+        WindowPlan(range: range, blockSize: blockSize, primary: primary, replica: .disk(replica))
     }
 
     private func data(_ range: Range<UInt64>) -> Extent { Extent(range: range, state: .data) }
@@ -111,7 +111,7 @@ struct WindowPlanTests {
             let range = start..<start + UInt64.random(in: 1...(24 << 20), using: &generator)
             let primary = extents(in: range, using: &generator)
             let replica = extents(in: range, using: &generator)
-            let plan = plan(range, blockSize: blockSize, primary: primary, replica: replica)
+            let plan = plan(range, blockSize: blockSize, primary: primary, replica: .disk(replica))
 
             func hasData(_ extents: [Extent], _ block: Int) -> Bool {
                 let bytes = plan.range(ofBlocks: block..<block + 1)
@@ -171,7 +171,7 @@ struct WindowResultTests {
         blocks count: Int, blockSize: Int = 4096, virtualSize: UInt64? = nil
     ) throws -> WindowResult {
         let size = virtualSize ?? UInt64(count * blockSize)
-        let plan = WindowPlan(range: 0..<size, blockSize: blockSize, primary: [], replica: [])
+        let plan = WindowPlan(range: 0..<size, blockSize: blockSize, primary: [], replica: .disk([]))
         return WindowResult(
             plan, zeros: try ZeroDigests(virtualSize: size, blockSize: blockSize),
             virtualSize: size)
@@ -193,7 +193,7 @@ struct WindowResultTests {
     func digestsOfZerosBeforeTheEnd() throws {
         let size = 8192 + 512 as UInt64
         let zeros = try ZeroDigests(virtualSize: size, blockSize: 4096)
-        let plan = WindowPlan(range: 0..<8192, blockSize: 4096, primary: [], replica: [])
+        let plan = WindowPlan(range: 0..<8192, blockSize: 4096, primary: [], replica: .disk([]))
         let result = WindowResult(plan, zeros: zeros, virtualSize: size)
         #expect(result.primaryDigests == [zeros.block, zeros.block])
     }

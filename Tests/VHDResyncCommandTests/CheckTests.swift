@@ -41,6 +41,15 @@ import Testing
             ])
     }
 
+    @Test func aHalfWrittenImageIsOneError() throws {
+        #expect(
+            lines(try check { $0.addMark() }) == [
+                "error: unfinished-apply (2.6.1.2): apply mark: the image is half-written: an apply "
+                    + "from /a.vhdx.resync was interrupted",
+                "/a.vhdx: 1 error: no software may use it as it is",
+            ])
+    }
+
     @Test func aNameInAnImageDoesNotReachTheTerminalAsItIs() {
         let finding = Finding(
             severity: .error, rule: .parentOutside, structure: .parentLocator,
@@ -128,6 +137,8 @@ import Testing
             .init(identifier: ImageBuilder.incompleteFile, offset: 0, flags: 4, content: []))
         var both = unknown
         both.rawBATEntries = [0: 4]
+        var marked = clean
+        marked.addMark()
         var odd = clean
         odd.regions[0].required = 0
         let cases: [Case] = [
@@ -137,6 +148,7 @@ import Testing
                 name: "covered", code: .completed, lastLine: "1 warning: ", image: clean,
                 damage: { $0.damage(at: 65536) }),
             Case(name: "unknown", code: .notSupported, lastLine: "1 error: ", image: unknown),
+            Case(name: "marked", code: .invalidState, lastLine: "1 error: ", image: marked),
             Case(name: "both", code: .failed, lastLine: "2 errors: ", image: both),
             Case(
                 name: "start", code: .incorrectDataType, lastLine: "1 error: ", image: clean,

@@ -74,6 +74,29 @@ import VHDX
         #expect(InfoText.text(none).contains("log:                    none\n"))
     }
 
+    @Test func saysThatAnImageIsHalfWritten() throws {
+        let marked = try description { $0.addMark() }
+        #expect(
+            InfoText.text(marked).contains(
+                "\nhalf-written:           an apply from /a.vhdx.resync was interrupted\n"))
+        #expect(!InfoText.text(try description()).contains("half-written"))
+        var inPlace = ImageBuilder.Mark()
+        inPlace.streamID = ImageBuilder.zeroGUID
+        inPlace.journalPath = []
+        for (mark, journal) in [
+            (ImageBuilder.Mark(), "/a.vhdx.resync"), (inPlace, nil),
+        ] as [(ImageBuilder.Mark, String?)] {
+            let object = InfoObject(try description { $0.addMark(mark) })
+            let image = try #require(
+                try JSONKeys.object(JSONText.object(object))["image"] as? [String: Any])
+            #expect(Set(image.keys) == JSONKeys.image.union(["unfinishedApply"]))
+            let apply = try #require(image["unfinishedApply"] as? [String: Any])
+            #expect(Set(apply.keys) == JSONKeys.unfinishedApply)
+            #expect(apply["streamID"] as? String == mark.streamID)
+            #expect(apply["journal"] as? String == journal)
+        }
+    }
+
     @Test func shadesTheMap() throws {
         // Parts of 1 MiB in blocks of 4 MiB, and of 4 MiB in blocks of 1 MiB.
         var large = ImageBuilder(virtualSize: 64 << 20, blockSize: 4 << 20)

@@ -25,6 +25,8 @@ enum JSONKeys {
         "headerSequenceNumber", "logIsDirty", "blockStates", "geometry", "log", "regions",
         "allocation", "parents",
     ]
+    /// What `image` has besides where it is half-written.
+    static let unfinishedApply: Set<String> = ["streamID", "journal"]
     static let parent: Set<String> = ["path", "dataWriteGUID", "error"]
     static let geometry: Set<String> = ["payloadBlocks", "chunkRatio", "batEntries"]
     static let log: Set<String> = ["offset", "length", "entriesToReplay"]

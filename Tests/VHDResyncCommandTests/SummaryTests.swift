@@ -85,6 +85,17 @@ private func report(differing: UInt64, written: UInt64 = 0, verified: Bool = fal
             ResyncError.disk(.primary, lost).sentence(nil)
                 == "cannot find the parent of c: no p; '--parent-path' names folders where it "
                 + "may be")
+        let mark = ApplyMark(
+            streamID: GUID("0d15ea5e-0000-4000-8000-0000000000a1") ?? .zero, journalPath: "r.j")
+        #expect(
+            ResyncError.disk(.replica, .unfinishedApply(path: "r", mark: mark)).sentence(untouched)
+                == "r is half-written: an apply from r.j was interrupted; 'vhdresync recover r' "
+                + "finishes it")
+        let inPlace = ApplyMark(streamID: .zero, journalPath: "")
+        #expect(
+            ResyncError.disk(.replica, .unfinishedApply(path: "r", mark: inPlace)).sentence(nil)
+                == "r is half-written: a resynchronization in place was interrupted; run the "
+                + "resynchronization again")
         #expect(
             ResyncError.stopped(.cancelled).sentence(untouched)
                 == "stopped on request; nothing was written")

@@ -342,6 +342,20 @@ struct ImageCheckTests {
         try expectFindings(["notice parent-locator @2097344 =0x1"], in: locator)
     }
 
+    @Test("A half-written image is one finding, and is checked on")
+    func mark() throws {
+        try expectFindings(["error unfinished-apply"], in: image { $0.addMark() })
+        let more = image {
+            $0.addMark()
+            $0.rawBATEntries = [0: 4]
+        }
+        try expectFindings(["error unfinished-apply", "error bat-state @3145728 =0x4"], in: more)
+        var mark = ImageBuilder.Mark()
+        mark.version = 2
+        let damaged = image { $0.addMark(mark) }
+        try expectFindings(["error apply-mark @2170880 =0x2"], in: damaged)
+    }
+
     @Test("Each item has its length and a value that is allowed, and all are looked at")
     func items() throws {
         let place = Self.table + 65536

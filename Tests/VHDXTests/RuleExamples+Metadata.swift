@@ -1,3 +1,4 @@
+import Storage
 import TestSupport
 
 @testable import VHDX
@@ -113,6 +114,12 @@ extension RuleExample {
                 14, "a creation that never ended",
                 Item(identifier: ImageBuilder.incompleteFile, offset: 0, flags: 4, content: []),
                 .refused(.unsupported("its creation was never completed", path: path))))
+        let mark = ApplyMark(
+            streamID: GUID(ImageBuilder.streamID) ?? .zero, journalPath: "/a.vhdx.resync")
+        rules.append(
+            RuleExample(
+                14, "a mark that the image is half-written",
+                .refused(.unfinishedApply(path: path, mark: mark)), change: { $0.addMark() }))
         return rules
     }()
 
