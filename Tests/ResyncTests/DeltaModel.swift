@@ -62,23 +62,54 @@ struct DeltaModel {
         self.entries = entries
     }
 
+    /// A few kilobytes for tests that do something at each byte: blocks of 4096 bytes, each of one
+    /// value, and a short last one.
+    init(smallWithSeed seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        header = DeltaHeader(
+            virtualSize: 40 * 4096 + 100, blockSize: 4096, streamID: .random(using: &generator),
+            base: Self.state(&generator), source: Self.state(&generator))
+        for first in stride(from: 0 as UInt64, to: 36, by: 6) {
+            let value = UInt8.random(in: 0...255, using: &generator)
+            let count = Int.random(in: 1...3, using: &generator)
+            entries += [
+                .data(first: first, content: [UInt8](repeating: value, count: count * 4096)),
+                .zeros(first + 4..<first + 5 + generator.next() % 2),
+            ]
+        }
+        entries.append(.data(first: 40, content: generator.bytes(count: 100)))
+    }
+
     private static func state(_ generator: inout SeededGenerator) -> DiskState {
         DiskState(
             virtualDiskID: .random(using: &generator), dataWriteGUID: .random(using: &generator),
             fileState: BlockDigest(decoding: generator.bytes(count: 32).rawSpan, at: 0))
     }
 
+    // LZ4 sees 64 KiB: what repeats after more is new to it.
+    private static let randomTile: [UInt8] = {
+        var generator = SeededGenerator(seed: 1)
+        return generator.bytes(count: 98_304)
+    }()
+
+    private static let mixedTile: [UInt8] = {
+        var tile = randomTile
+        for start in stride(from: 0, to: tile.count, by: 1024) {
+            tile.replaceSubrange(start..<start + 512, with: repeatElement(7, count: 512))
+        }
+        return tile
+    }()
+
     static func content(
         _ texture: Texture, count: Int, using generator: inout SeededGenerator
     ) -> [UInt8] {
-        // LZ4 sees 64 KiB: what repeats after more is new to it.
-        let period = texture == .compressible ? 4096 : 81_920
-        var tile = generator.bytes(count: min(period, count))
-        if texture == .mixed {
-            for start in stride(from: 0, to: tile.count - 512, by: 1024) {
-                tile.replaceSubrange(start..<start + 512, with: repeatElement(7, count: 512))
+        let start = Int.random(in: 0..<4096, using: &generator)
+        let tile =
+            switch texture {
+            case .compressible: randomTile[start..<start + 4096]
+            case .incompressible: randomTile[start...]
+            case .mixed: mixedTile[start...]
             }
-        }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
         while bytes.count < count { bytes += tile.prefix(count - bytes.count) }
@@ -88,8 +119,8 @@ struct DeltaModel {
 
 extension DeltaModel {
     /// Adds entries to a stream, runs of data in buffers as a generator cuts them.
-    func append(
-        _ entries: some Sequence<DeltaEntry>, to writer: inout DeltaWriter<MemoryFile>,
+    func append<File: RandomAccessFile>(
+        _ entries: some Sequence<DeltaEntry>, to writer: inout DeltaWriter<File>,
         using generator: inout SeededGenerator
     ) throws {
         let room = 3 * max(1 << 20, header.blockSize)
@@ -140,10 +171,15 @@ extension DeltaModel {
         header.hasRootDigests ? (header.base.fileState, header.source.fileState) : (.zero, .zero)
     }
 
+    /// The whole stream in memory.
+    func written(using generator: inout SeededGenerator) throws -> MemoryFile {
+        try written(to: MemoryFile(name: "delta"), using: &generator)
+    }
+
     /// The whole stream in a file.
-    func written(
-        to file: MemoryFile = MemoryFile(name: "delta"), using generator: inout SeededGenerator
-    ) throws -> MemoryFile {
+    func written<File: RandomAccessFile>(
+        to file: File, using generator: inout SeededGenerator
+    ) throws -> File {
         var writer = try DeltaWriter(header, to: file)
         try append(entries, to: &writer, using: &generator)
         return try writer.finish(baseRoot: roots.base, resultRoot: roots.result)

@@ -119,18 +119,9 @@ struct DigestMapTests {
         let root = try writer.finish(.refuse)
         #expect("\(root)" == "bf8dcad82e7170293d60091f63c2d5f82ab80e3d79a6b35f8e8f89fdd33bbe79")
 
-        let documented = try documentedVector()
+        let documented = try documentedVector(in: "digest-map.md")
         #expect(documented.count == 248)
         #expect(try content("map") == documented)
-    }
-
-    /// The only indented lines of the document that start with a 0: an offset, then bytes.
-    private func documentedVector(source: String = #filePath) throws -> [UInt8] {
-        let document = URL(fileURLWithPath: source).deletingLastPathComponent()
-            .appendingPathComponent("../../docs/digest-map.md")
-        let lines = try String(contentsOf: document, encoding: .utf8).split(separator: "\n")
-        return lines.filter { $0.hasPrefix("    0") }
-            .flatMap { $0.dropFirst(10).split(separator: " ").compactMap { UInt8($0, radix: 16) } }
     }
 
     @Test("64 TiB of zeros take 168 bytes, and no time to write or to read")

@@ -4,11 +4,12 @@ import Storage
 struct ImmutableFile: RandomAccessFile {
     let bytes: [UInt8]
     var failsAt: UInt64?
-    let name = "map"
+    let name: String
 
     static let failure = FileError.system(.read, path: "map", at: nil, errno: 5)
 
-    init(_ bytes: [UInt8], failsAt: UInt64? = nil) {
+    init(_ bytes: [UInt8], failsAt: UInt64? = nil, name: String = "map") {
+        self.name = name
         self.bytes = bytes
         self.failsAt = failsAt
     }

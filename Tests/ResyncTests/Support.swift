@@ -57,12 +57,24 @@ func run(_ command: String, _ arguments: [String]) throws -> String {
     return output
 }
 
-/// Runs the reference implementation of the digest tree and of the digest map.
-func runReference(_ arguments: [String], source: String = #filePath) throws -> String {
+/// Runs a reference implementation, which is a script beside the tests.
+func runReference(
+    _ arguments: [String], script: String = "digest_tree.py", source: String = #filePath
+) throws -> String {
     let script = URL(fileURLWithPath: source).deletingLastPathComponent()
-        .appendingPathComponent("digest_tree.py")
+        .appendingPathComponent(script)
     return try run("python3", ["-B", script.path] + arguments)
         .trimmingCharacters(in: .whitespacesAndNewlines)
+}
+
+/// The bytes of the test vector in a page of the documentation: the only indented lines that start
+/// with a 0 are an offset and bytes.
+func documentedVector(in page: String, source: String = #filePath) throws -> [UInt8] {
+    let document = URL(fileURLWithPath: source).deletingLastPathComponent()
+        .appendingPathComponent("../../docs/" + page)
+    let lines = try String(contentsOf: document, encoding: .utf8).split(separator: "\n")
+    return lines.filter { $0.hasPrefix("    0") }
+        .flatMap { $0.dropFirst(10).split(separator: " ").compactMap { UInt8($0, radix: 16) } }
 }
 
 /// A directory that is removed with everything in it.
