@@ -116,7 +116,8 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     /// Makes a virtual range read as zeros.
     ///
     /// A whole block becomes a ZERO block, and its space is free after the next commit; a part
-    /// becomes a hole in the file. A fixed image keeps its space.
+    /// becomes a hole in the file. A block that is nothing but holes when the next commit comes is a
+    /// ZERO block from then on. A fixed image keeps its space.
     ///
     /// - Precondition: the range lies on the disk, and no other thread writes to it; in a
     ///   differencing image it is made of whole sectors.
@@ -145,6 +146,7 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
                 }
             }
             try complete(place)
+            if !isFixed { session.withLock { session in session.notePunched(block) } }
         }
     }
 

@@ -32,6 +32,8 @@ struct WriteSession: Sendable {
     var freed: [Range<UInt64>] = []
     /// Partially present blocks that got sectors since the last commit.
     private var partialBlocks: Set<UInt64> = []
+    /// Blocks of which a part became a hole since the last commit.
+    private var punchedBlocks: Set<UInt64> = []
     /// Bytes of blocks that were allocated since the last commit.
     private var allocatedByteCount: UInt64 = 0
     private var pages = PagesInPlace.durable
@@ -170,6 +172,11 @@ struct WriteSession: Sendable {
         }
     }
 
+    /// Says that a part of a block is a hole in the file now.
+    mutating func notePunched(_ block: UInt64) {
+        punchedBlocks.insert(block)
+    }
+
     private mutating func setPresent(
         _ block: UInt64, at place: UInt64,
         in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
@@ -211,6 +218,25 @@ struct WriteSession: Sendable {
             try setPresent(block, at: entry.fileOffset, in: file)
         }
         partialBlocks = []
+    }
+
+    /// Blocks that became holes piece by piece are ZERO blocks, as if they had been zeroed at once.
+    ///
+    /// Not before a commit: until then another thread may be about to write to a block's place.
+    private mutating func makePunchedBlocksZero(
+        in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) {
+        for block in punchedBlocks.sorted() {
+            let entry = try map.table.entry(ofBlock: block, from: file)
+            // Of a partially present block the rest reads from the parent.
+            guard entry.state == .fullyPresent else { continue }
+            let end = entry.fileOffset + geometry.virtualRange(ofBlock: block).byteCount
+            let data = try onFile { () throws(FileError) in
+                try file.base.nextData(from: entry.fileOffset, limit: end)
+            }
+            if data == nil { try makeZero(block, in: file) }
+        }
+        punchedBlocks = []
     }
 
     // MARK: Space
@@ -327,6 +353,7 @@ struct WriteSession: Sendable {
         if let breakage { throw breakage }
         guard hasBegun else { return }
         try completePartialBlocks(in: file)
+        try makePunchedBlocksZero(in: file)
         try commit(map.loggedPages(), in: file)
         map.markUnchanged()
         allocatedByteCount = 0

@@ -82,6 +82,9 @@ struct DifferencingScenario {
         try history.fill(0x41, 3 << 20..<3 << 20 + 1024, writer)
         try history.zero(1 << 20 + 8192..<1 << 20 + 12288, writer)
         try history.zero(700 << 20..<701 << 20, writer)
+        // The rest of a block, of which nothing but zeros is left.
+        try history.zero(4097 << 20..<4097 << 20 + 8192, writer)
+        try history.zero(4097 << 20 + 16384..<4098 << 20, writer)
         try history.fill(0x42, 4095 << 20 + 8192..<4096 << 20, writer)
     }
 

@@ -192,11 +192,13 @@ struct WriteScenario {
         try history.fill(0x32, range(2, 0..<512), writer)
         try history.fill(0x33, range(5, 0..<512), writer)
         try history.zero(range(1, 8192..<12288), writer)
+        try history.zero(range(0, 0..<524_288), writer)
         try history.commit(writer, onCommit)
-        // A write across two new blocks; blocks that are freed.
+        // A write across two new blocks; blocks that are freed, one of them by its second half.
         try history.fill(0x41, range(10, (1 << 20) - 1024..<(1 << 20) + 1024), writer)
         try history.zero(range(6, 0..<1 << 20), writer)
         try history.zero(range(3, 0..<1 << 20), writer)
+        try history.zero(range(0, 524_288..<1 << 20), writer)
         try history.commit(writer, onCommit)
         // What closing has to commit, on the table's second page too.
         try history.fill(0x51, range(11, 0..<1024), writer)
