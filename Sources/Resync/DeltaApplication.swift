@@ -86,14 +86,25 @@ struct DeltaApplication: Sendable {
             var counts = ResyncCounts()
             try onDisk(.replica) { () throws(VHDXError) in
                 // What reads as zeros already is part of the range, and is not written.
-                for extent in try target.extents(in: range) where extent.state == .data {
-                    counts.bytesWritten += extent.range.byteCount
-                }
+                counts.bytesWritten = byteCount(ofBlocksWithData: try target.extents(in: range))
                 try target.writeZeros(range)
             }
             counts.bytesDone = range.byteCount
             monitor.add(counts)
         }
+    }
+
+    /// The bytes of all blocks that data touches.
+    private func byteCount(ofBlocksWithData extents: [Extent]) -> UInt64 {
+        let blockSize = UInt64(header.blockSize)
+        var counted: UInt64 = 0
+        var byteCount: UInt64 = 0
+        for extent in extents where extent.state == .data {
+            let first = max(counted, extent.range.lowerBound / blockSize)
+            counted = extent.range.upperBound.dividedRoundingUp(by: blockSize)
+            if first < counted { byteCount += range(of: first..<counted).byteCount }
+        }
+        return byteCount
     }
 
     /// Cuts a range that may be as large as the disk, so that a stop is seen within it.
