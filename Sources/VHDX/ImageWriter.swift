@@ -14,8 +14,8 @@ public import Storage
 ///   written here; the parent is never written to;
 /// - the file is a valid image at every moment, at worst with a log to replay.
 ///
-/// Reads and writes may come from several threads at once; commits, ``close()`` and ``abandon()`` only
-/// while no write is under way. Content that is written and not yet committed reads back as written.
+/// Reads and writes may come from several threads at once; commits, ``setMark(_:)``, ``removeMark()``,
+/// ``close()`` and ``abandon()`` only while no write is under way. Content that is written and not yet committed reads back as written.
 public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
     let file: ImageFile<File>
     public let geometry: Geometry

@@ -11,7 +11,7 @@ struct ApplyMarkTests {
         streamID: GUID("0d15ea5e-0000-4000-8000-0000000000a1") ?? .zero,
         journalPath: "/a.vhdx.resync")
 
-    /// The state of an image for QEMU, or nil where it does not open it.
+    /// Whether QEMU opens the image, to describe it and to check it.
     private func qemuOpens(_ path: String) throws -> Bool {
         let information = try QEMU.img(["info", "-U", "-f", "vhdx", path])
         let check = try QEMU.img(["check", "-q", "-U", "-f", "vhdx", path])
@@ -41,7 +41,7 @@ struct ApplyMarkTests {
         #expect(try ImageReader(openingImageAt: path).mark == nil, "\(image)")
         if image.readableByQEMU {
             #expect(try qemuOpens(path), "\(image), no longer marked")
-            if let expected = image.contentSHA256 {
+            if let expected = image.contentSHA256, image.virtualSize <= 512 << 20 {
                 #expect(try QEMU.contentSHA256(of: path) == expected, "\(image)")
             }
         }
