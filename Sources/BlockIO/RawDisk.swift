@@ -46,9 +46,19 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
     /// Makes a range read as zeros; in a file it becomes a hole.
     public func writeZeros(_ range: Range<UInt64>) throws(VHDXError) {
         checkPrecondition(range)
+        guard !range.isEmpty else { return }
         note(range)
-        try onRawFile { () throws(FileError) in try file.deallocate(range) }
+        // A page becomes a hole as a whole: at the end of the file, with what lies behind it.
+        let end = range.upperBound == virtualSize ? holeEnd : range.upperBound
+        try onRawFile { () throws(FileError) in try file.deallocate(range.lowerBound..<end) }
     }
+
+    /// A place behind the file's last page, however large one is.
+    private var holeEnd: UInt64 {
+        virtualSize.roundedUp(toMultipleOf: Self.largestPage) ?? virtualSize
+    }
+
+    private static var largestPage: UInt64 { 65536 }
 
     private func checkPrecondition(_ range: Range<UInt64>) {
         precondition(range.upperBound <= virtualSize)
