@@ -241,7 +241,8 @@ struct ComparisonEngine: Sendable {
         var differences = ItemDifferences(findings, from: first)
         var bytesHashed: UInt64 = 0
         for run in differences.runs {
-            let onDisk = first + UInt64(run.blocks.lowerBound)..<first + UInt64(run.blocks.upperBound)
+            let onDisk =
+                first + UInt64(run.blocks.lowerBound)..<first + UInt64(run.blocks.upperBound)
             guard !run.isZero else {
                 records.append(zeros: onDisk)
                 continue

@@ -28,8 +28,8 @@ struct DeltaApplication: Sendable {
     /// The virtual bytes of some blocks.
     private func range(of blocks: Range<UInt64>) -> Range<UInt64> {
         let blockSize = UInt64(header.blockSize)
-        return blocks.lowerBound * blockSize
-            ..< min(blocks.upperBound * blockSize, header.virtualSize)
+        return blocks.lowerBound
+            * blockSize..<min(blocks.upperBound * blockSize, header.virtualSize)
     }
 
     // MARK: Writing

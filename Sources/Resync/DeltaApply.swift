@@ -53,7 +53,8 @@ public struct DeltaApply: Sendable {
                 target.abandon()
                 return report.finished(monitor)
             }
-            journal = try writing.journaled.copy(try open(), on: target, try target.state(at: replica))
+            journal = try writing.journaled.copy(
+                try open(), on: target, try target.state(at: replica))
         } catch {
             target.abandon()
             throw error

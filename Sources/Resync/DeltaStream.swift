@@ -22,7 +22,8 @@ public enum DeltaStream {
         let count = min(try file.byteCount(), UInt64(DeltaHeader.byteCount))
         let bytes = try file.bytes(at: 0, count: Int(count))
         if bytes.allSatisfy({ $0 == 0 }) { return true }
-        return count < UInt64(DeltaHeader.byteCount) && bytes.prefix(magic.count) == magic[..<min(bytes.count, magic.count)]
+        return count < UInt64(DeltaHeader.byteCount)
+            && bytes.prefix(magic.count) == magic.prefix(bytes.count)
     }
 
     /// The first bytes of the file. The line ends are there to be damaged by a transfer as text.

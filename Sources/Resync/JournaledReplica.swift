@@ -121,10 +121,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                 reading: try onJournal { () throws(FileError) in try store.openForReading() }),
             upTo: .max)
         monitor.begin(.comparing)
-        let roots = try engine.run(alone: target, knowledge: {
-            (blocks) throws(ResyncError) in
-            WindowKnowledge(held: try records.blocks(in: blocks))
-        })
+        let roots = try engine.run(
+            alone: target,
+            knowledge: {
+                (blocks) throws(ResyncError) in
+                WindowKnowledge(held: try records.blocks(in: blocks))
+            })
         guard let roots, roots.primary == trailer.resultRoot else {
             throw .foreignJournal(
                 path: store.path,
@@ -137,11 +139,8 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     /// Compares the disks and records what differs, up to the commit point.
     ///
     /// An unfinished journal of the same two states is gone on with: of the blocks that it holds
-    /// neither side is read.
-    ///
-    /// - Parameters:
-    ///   - check: called last before the commit point: whether the source is still what it was.
-    /// - Returns: what the disks read as, and the committed journal; nil where nothing differs.
+    /// neither side is read. `check` is called last before the commit point, to see whether the source
+    /// is still what it was.
     func record<Source: BlockSource & ~Copyable>(
         _ source: borrowing Source, _ sourceState: DiskState,
         on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState,
@@ -319,10 +318,8 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     // MARK: Applying
 
     /// Writes a committed journal to the replica, and proves that it reads as the journal says. The
-    /// caller closes the target, and removes the journal.
-    ///
-    /// - Parameters:
-    ///   - isVisible: whether the target is the replica itself, and no copy that nobody else sees.
+    /// caller closes the target, and removes the journal. A target that is not visible, a copy that
+    /// nobody else sees, needs no mark.
     func apply(
         _ journal: consuming DeltaReader<File>,
         to target: borrowing some ReplicaTarget & ~Copyable, isVisible: Bool = true

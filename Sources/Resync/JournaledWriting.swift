@@ -11,7 +11,8 @@ struct JournaledWriting: Sendable {
     let journaled: JournaledReplica<DiskFile>
 
     init(
-        replica: String, options: ResyncOptions, monitor: ResyncMonitor, store: JournalStore<DiskFile>? = nil
+        replica: String, options: ResyncOptions, monitor: ResyncMonitor,
+        store: JournalStore<DiskFile>? = nil
     ) throws(ResyncError) {
         let found: JournalStore<DiskFile>
         if let store {

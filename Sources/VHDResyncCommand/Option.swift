@@ -61,7 +61,8 @@ enum Option: Int32, CaseIterable, Sendable {
 
     var takesArgument: Bool {
         switch self {
-        case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath, .apply,
+        case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath,
+            .apply,
             .journalDirectory, .primaryFormat, .replicaFormat:
             true
         case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json,
