@@ -74,6 +74,7 @@ struct DeltaApplication: Sendable {
                 worker.primary.bytes.extracting(0..<byteCount), at: range.lowerBound)
         }
         var counts = ResyncCounts()
+        counts.bytesHashed = range.byteCount
         counts.bytesWritten = range.byteCount
         counts.bytesDone = range.byteCount
         monitor.add(counts)

@@ -33,12 +33,12 @@ public struct DeltaApply: Sendable {
         var options = options
         options.blockSize = header.blockSize
         monitor.setDisk(header.virtualSize, blockSize: header.blockSize)
-        _ = try options.sizeOfReplica(at: replica) { (size) throws(ResyncError) in
+        let (_, mark) = try options.inspectReplica(at: replica) { (size) throws(ResyncError) in
             guard size == header.virtualSize else {
                 throw .differentSizes(primary: header.virtualSize, replica: size)
             }
         }
-        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(monitor: monitor)
+        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(mark, monitor: monitor)
         monitor.setDisk(header.virtualSize, blockSize: header.blockSize)
 
         let target = try ReplicaDisk(openingDiskAt: replica, options)

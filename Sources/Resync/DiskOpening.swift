@@ -52,22 +52,23 @@ extension ReplicaDisk {
 }
 
 extension ResyncOptions {
-    /// The size of a replica that may be written to, half-written or not. One that may not is left as
-    /// it is, its log included.
-    func sizeOfReplica(
+    /// The size and the mark of a replica that may be written to, half-written or not. One that may not
+    /// is left as it is, its log included.
+    func inspectReplica(
         at path: String, checkSize: (UInt64) throws(ResyncError) -> Void
-    ) throws(ResyncError) -> UInt64 {
+    ) throws(ResyncError) -> (virtualSize: UInt64, mark: ApplyMark?) {
         let disk = try onDisk(.replica) { () throws(VHDXError) in
             try SourceDisk(
                 openingDiskAt: path, replicaFormat, parents: parentsOfReplica, acceptsMark: true)
         }
         try checkSize(disk.virtualSize)
-        guard !breaksChildren else { return disk.virtualSize }
         switch disk {
         case .image(let reader):
-            guard let child = reader.visibleChild() else { return reader.virtualSize }
-            throw .disk(.replica, .hasChild(path: path, child: child))
-        case .raw(let disk): return disk.virtualSize
+            if !breaksChildren, let child = reader.visibleChild() {
+                throw .disk(.replica, .hasChild(path: path, child: child))
+            }
+            return (reader.virtualSize, reader.mark)
+        case .raw(let disk): return (disk.virtualSize, nil)
         }
     }
 }

@@ -23,16 +23,28 @@ struct JournalStore<File: RandomAccessFile & ~Copyable>: Sendable {
 
 extension JournalStore where File == DiskFile {
     /// The journal of a replica: beside it, or under its name in another folder.
-    init(ofReplicaAt replica: String, folder: String?) throws(FileError) {
-        let realPath = try Folder.realPath(of: replica)
-        let base =
-            if let folder {
-                try Folder.realPath(of: folder) + "/" + PathText.name(of: realPath)
-            } else {
-                realPath
+    init(ofReplicaAt replica: String, _ options: ResyncOptions) throws(ResyncError) {
+        let isDevice = DiskFile.isDevice(replica)
+        guard let folder = options.journalFolder else {
+            guard !isDevice else {
+                throw .invalidOption(
+                    "the folder of a device is no place for a journal: "
+                        + "'--journal-dir' names one, or '--in-place' does without")
             }
-        self.init(at: base + ".resync")
+            self.init(
+                at: try onJournal { () throws(FileError) in try Folder.realPath(of: replica) }
+                    + Self.suffix)
+            return
+        }
+        let folderPath = try onJournal { () throws(FileError) in try Folder.realPath(of: folder) }
+        // What a name leads to among devices may be another after the next start of the system.
+        let realPath =
+            isDevice
+            ? replica : try onJournal { () throws(FileError) in try Folder.realPath(of: replica) }
+        self.init(at: folderPath + "/" + PathText.name(of: realPath) + Self.suffix)
     }
+
+    private static var suffix: String { ".resync" }
 
     /// A journal at a path.
     init(at path: String) {

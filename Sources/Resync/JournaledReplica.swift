@@ -55,7 +55,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             reader = try DeltaReader(reading: file)
         } catch {
             guard case .notADelta = error else { throw error }
-            throw .foreignJournal(path: store.path, what: "it is no journal")
+            throw foreign("it is no journal")
         }
         if let trailer = reader.trailer { return .committed(reader, trailer) }
         let header = reader.header
@@ -69,41 +69,51 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     ///
     /// - Throws: ``ResyncError/foreignJournal(path:what:)`` where it is not this replica's.
     func journalOfEarlierRun(
-        for target: borrowing some ReplicaTarget & ~Copyable
+        for target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState
     ) throws(ResyncError) -> DeltaReader<File>? {
         guard case .committed(var reader, let trailer) = try find() else { return nil }
-        try check(reader.header, target)
-        monitor.setDisk(target.virtualSize, blockSize: reader.header.blockSize)
+        let header = reader.header
+        let needsProof = try !isSure(header, isFor: target, targetState)
+        monitor.setDisk(target.virtualSize, blockSize: header.blockSize)
         while try reader.next() != nil {}
         try reader.rewind()
-        if !target.isMarkable {
-            try checkResult(of: reader.header, trailer, on: target)
-        }
+        if needsProof { try checkResult(of: header, trailer, on: target) }
         return reader
     }
 
-    /// Checks that a committed journal is the replica's, and that it still has the state on which the
-    /// journal builds.
-    private func check(
-        _ header: DeltaHeader, _ target: borrowing some ReplicaTarget & ~Copyable
-    ) throws(ResyncError) {
-        func foreign(_ what: String) -> ResyncError {
-            .foreignJournal(path: store.path, what: what)
-        }
+    /// Whether a committed journal is the replica's, which still has the state on which the journal
+    /// builds, by the replica's own word; where it says nothing against it, its content must prove it.
+    private func isSure(
+        _ header: DeltaHeader, isFor target: borrowing some ReplicaTarget & ~Copyable,
+        _ targetState: DiskState
+    ) throws(ResyncError) -> Bool {
         guard header.virtualSize == target.virtualSize else {
             throw foreign(
                 "it is for a disk of \(header.virtualSize) bytes, and the replica has "
                     + "\(target.virtualSize)")
         }
-        guard target.isMarkable else { return }
-        if let mark = target.mark, mark.streamID == header.streamID { return }
-        let found = target.dataWriteGUID
-        // The second is that of a crash between the new identity and the mark, or behind the mark.
-        guard found == header.base.dataWriteGUID || found == header.resultDataWriteGUID else {
-            throw foreign(
-                "it builds on DataWriteGuid \(header.base.dataWriteGUID), and the replica has "
-                    + "\(found)")
+        if target.isMarkable {
+            if let mark = target.mark, mark.streamID == header.streamID { return true }
+            let found = target.dataWriteGUID
+            // What the journal announces is there from just before the mark to the journal's removal.
+            let isAnnounced = found == header.resultDataWriteGUID
+            guard isAnnounced || found == header.base.dataWriteGUID else {
+                throw foreign(
+                    "it builds on DataWriteGuid \(header.base.dataWriteGUID), and the replica has "
+                        + "\(found)")
+            }
+            if isAnnounced, !header.hasRootDigests { return true }
         }
+        let isUntouched =
+            targetState == header.base && header.base.fileState != .zero
+        guard isUntouched || header.hasRootDigests else {
+            throw foreign("the replica was changed since, and nothing proves that it is the one")
+        }
+        return isUntouched
+    }
+
+    private func foreign(_ what: String) -> ResyncError {
+        .foreignJournal(path: store.path, what: what)
     }
 
     /// Checks that the replica, with the journal's records over it, has the digest that the journal
@@ -128,9 +138,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                 WindowKnowledge(held: try records.blocks(in: blocks))
             })
         guard let roots, roots.primary == trailer.resultRoot else {
-            throw .foreignJournal(
-                path: store.path,
-                what: "the replica is another than the one that it builds on")
+            throw foreign("the replica holds something else than what it builds on")
         }
     }
 
@@ -177,7 +185,16 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     private func unfinished(
         like header: DeltaHeader
     ) throws(ResyncError) -> DeltaWriter<File>? {
-        guard case .unfinished(let file, let found) = try find() else { return nil }
+        let file: File
+        let found: DeltaHeader
+        switch try find() {
+        case .nothing: return nil
+        case .remains: return nil
+        case .committed: throw foreign("it is one that was committed for another replica")
+        case .unfinished(let foundFile, let foundHeader):
+            file = foundFile
+            found = foundHeader
+        }
         try check(found, isOf: header.base)
         var expected = header
         expected.streamID = found.streamID
@@ -191,9 +208,8 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     /// replaced.
     private func check(_ found: DeltaHeader, isOf base: DiskState) throws(ResyncError) {
         guard found.base.virtualDiskID == base.virtualDiskID else {
-            throw .foreignJournal(
-                path: store.path,
-                what: "it builds on the disk \(found.base.virtualDiskID), and the replica is "
+            throw foreign(
+                "it builds on the disk \(found.base.virtualDiskID), and the replica is "
                     + "\(base.virtualDiskID)")
         }
     }
@@ -278,7 +294,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         header.streamID = .random()
         header.base = targetState
         header.resultDataWriteGUID = .random()
-        if case .unfinished(_, let found) = try find() { try check(found, isOf: header.base) }
+        _ = try unfinished(like: header)
         var growth: UInt64 = 0
         var writer = try DeltaWriter(
             header, to: try onJournal { () throws(FileError) in try store.create() })

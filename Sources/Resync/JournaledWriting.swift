@@ -14,14 +14,7 @@ struct JournaledWriting: Sendable {
         replica: String, options: ResyncOptions, monitor: ResyncMonitor,
         store: JournalStore<DiskFile>? = nil
     ) throws(ResyncError) {
-        let found: JournalStore<DiskFile>
-        if let store {
-            found = store
-        } else {
-            found = try onJournal { () throws(FileError) in
-                try JournalStore(ofReplicaAt: replica, folder: options.journalFolder)
-            }
-        }
+        let found = if let store { store } else { try JournalStore(ofReplicaAt: replica, options) }
         self.replica = replica
         self.options = options
         self.monitor = monitor

@@ -50,11 +50,11 @@ public struct LocalResync: Sendable {
     private func prepareReplica(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) {
-        let size = try options.sizeOfReplica(at: replica) { (size) throws(ResyncError) in
+        let (size, mark) = try options.inspectReplica(at: replica) { (size) throws(ResyncError) in
             guard size > source.disk.virtualSize || !options.growsReplica else { return }
             try checkSize(size, of: source.disk)
         }
-        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(monitor: monitor)
+        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(mark, monitor: monitor)
         monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
         if size < source.disk.virtualSize {
             try growReplica(to: source.disk.virtualSize)

@@ -38,7 +38,9 @@ public struct ReplicaRecovery: Sendable {
 
     /// Finishes the replica where there is a journal for it. Where there is none, a replica that is
     /// half-written stays that, and whoever compares all of it can make it whole.
-    func runIfNeeded(monitor: ResyncMonitor) throws(ResyncError) {
+    func runIfNeeded(_ mark: ApplyMark?, monitor: ResyncMonitor) throws(ResyncError) {
+        let store = try JournalStore(ofReplicaAt: replica, options)
+        guard mark != nil || store.exists else { return }
         _ = try finish(monitor)
     }
 
@@ -59,7 +61,8 @@ public struct ReplicaRecovery: Sendable {
         let store = writing.journaled.store
         let journal: DeltaReader<DiskFile>?
         do throws(ResyncError) {
-            journal = try writing.journaled.journalOfEarlierRun(for: target)
+            journal = try writing.journaled.journalOfEarlierRun(
+                for: target, try target.state(at: replica))
         } catch {
             target.abandon()
             throw error
