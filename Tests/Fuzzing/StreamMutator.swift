@@ -30,7 +30,8 @@ struct StreamMutator {
         case 4: changeRecord { $0.flip(&$1) }
         case 5, 6: changeRecord { $0.changePayload(&$1) }
         case 7: arrange()
-        case 8, 9: pieces.records.insert(madeUpZeros(), at: place())
+        case 8: pieces.records.insert(madeUpZeros(), at: place())
+        case 9: pieces.records.insert(madeUpData(), at: place())
         case 10: changeRecord { $0.changeLength(&$1) }
         default: changeTrailer()
         }
@@ -128,6 +129,22 @@ struct StreamMutator {
             record.put(generator.next() >> UInt64(generator.below(64)), at: 16)
         }
         return record
+    }
+
+    /// A record of data that is right in its form, with as many blocks as may be or one more.
+    private mutating func madeUpData() -> [UInt8] {
+        guard pieces.format == .delta, pieces.header.count == 200 else { return madeUpZeros() }
+        let blockSize = pieces.header.number(UInt32.self, at: 20)
+        let most = blockSize == 0 ? 1 : max(1, (1 << 20) / Int(blockSize))
+        let count = min(
+            generator.once(in: 4) ? 1 + generator.below(3) : most + generator.below(2), 4096)
+        var record = [UInt8](repeating: 0, count: 24 + 32 * count)
+        record.put(UInt32(2), at: 0)
+        record.put(UInt64(generator.once(in: 2) ? 0 : generator.below(400)), at: 8)
+        record.put(UInt32(count), at: 16)
+        let payload = generator.bytes(count: 1 + generator.below(40))
+        record.put(UInt32(payload.count), at: 20)
+        return record + payload
     }
 
     private mutating func changeTrailer() {

@@ -32,7 +32,7 @@ struct StreamTrial {
 
     private static func delta(_ generator: inout SeededGenerator) throws -> [UInt8] {
         let blockSize =
-            generator.once(in: 32) ? 4096 << generator.below(13) : 4096 << generator.below(2)
+            generator.once(in: 32) ? 4096 << generator.below(11) : 4096 << generator.below(2)
         let blockCount = [1, 9, 300, 1 << 38][generator.below(4)] as UInt64
         let short = UInt64(generator.below(blockSize))
         let header = DeltaHeader(
