@@ -29,7 +29,7 @@ bench-short: build
 # Damaged images, thousands a minute: each target for so many seconds. Another seed, other images.
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 1
-FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain
+FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain delta map
 
 fuzz: packages
 	$(RELEASE) fuzz

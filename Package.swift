@@ -63,7 +63,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["TestSupport", "VHDX", "Storage"],
+            dependencies: ["TestSupport", "Resync", "VHDX", "Storage"],
             path: "Tests/Fuzzing",
             exclude: ["corpus"],
             swiftSettings: rules

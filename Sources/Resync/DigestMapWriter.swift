@@ -80,9 +80,9 @@ public struct DigestMapWriter: ~Copyable {
 ///
 /// The bytes depend on the header and the content of the disk alone, not on how digests and zeros
 /// were cut into calls.
-struct DigestMapEncoder: ~Copyable {
+package struct DigestMapEncoder: ~Copyable {
     /// Bytes to be written next; the owner takes them away from time to time.
-    private(set) var output: [UInt8]
+    package private(set) var output: [UInt8]
 
     private var tree: DigestTreeBuilder?
     private let zeros: ZeroDigests
@@ -96,7 +96,7 @@ struct DigestMapEncoder: ~Copyable {
 
     private static let emptyRecord = [UInt8](repeating: 0, count: DigestMapRecord.headerByteCount)
 
-    init(header: DigestMapHeader) throws(OutOfMemory) {
+    package init(header: DigestMapHeader) throws(OutOfMemory) {
         let tree = try DigestTreeBuilder(
             virtualSize: header.virtualSize, blockSize: header.blockSize)
         var stream = try SHA256Context()
@@ -108,7 +108,7 @@ struct DigestMapEncoder: ~Copyable {
         self.stream = consume stream
     }
 
-    mutating func append(_ digest: BlockDigest) {
+    package mutating func append(_ digest: BlockDigest) {
         precondition(appendedCount < zeros.blockCount)
         guard digest != zeros.digest(ofBlock: appendedCount) else { return append(zeroBlocks: 1) }
         endZeros()
@@ -120,7 +120,7 @@ struct DigestMapEncoder: ~Copyable {
         if record.count == DigestMapRecord.maximumByteCount { endDigests() }
     }
 
-    mutating func append(zeroBlocks count: UInt64) {
+    package mutating func append(zeroBlocks count: UInt64) {
         guard count > 0 else { return }
         endDigests()
         tree?.append(zeroBlocks: count)
@@ -131,7 +131,7 @@ struct DigestMapEncoder: ~Copyable {
     /// Puts out everything that is left, and gives the root digest.
     ///
     /// - Precondition: the digests of all blocks were added, and this was not called before.
-    mutating func finish() -> BlockDigest {
+    package mutating func finish() -> BlockDigest {
         endZeros()
         endDigests()
         guard let tree = tree.take() else { preconditionFailure("finished twice") }

@@ -58,6 +58,17 @@ enum FuzzTarget: String, CaseIterable {
     case image
     /// An image and its parents.
     case chain
+    case delta
+    case map
+
+    /// What is damaged, where it is no image.
+    var stream: StreamTrial? {
+        switch self {
+        case .delta: StreamTrial(format: .delta)
+        case .map: StreamTrial(format: .map)
+        default: nil
+        }
+    }
 
     /// The parts of an image that the mutations change; the more often one stands here, the more
     /// often it is chosen.
@@ -78,6 +89,7 @@ enum FuzzTarget: String, CaseIterable {
                 .header, .regionTable, .metadata, .table, .table, .table, .table, .log, .log,
                 .identifier, .fileSize, .bitmap,
             ]
+        case .delta, .map: []
         }
     }
 

@@ -18,9 +18,27 @@ enum Corpus {
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("corpus").path
 
-    static func paths() throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    /// The cases of images, or in a folder of their own those of another target.
+    static func paths(in subfolder: String) throws -> [String] {
+        let folder = subfolder.isEmpty ? folder : folder + "/" + subfolder
+        return try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
             .filter { $0.hasSuffix(".case") }.map { folder + "/" + $0 }
+    }
+
+    /// A stream as text: all its bytes.
+    static func text(of bytes: [UInt8]) -> String {
+        stride(from: 0, to: bytes.count, by: 32).map { start in
+            bytes[start..<min(start + 32, bytes.count)]
+                .map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined() + "\n"
+        }.joined()
+    }
+
+    /// A stream that was written down, or one as it is.
+    static func bytes(_ path: String) throws -> [UInt8] {
+        let data = try Data(contentsOf: URL(fileURLWithPath: path))
+        if data.starts(with: Data("vhdresync".utf8)) { return [UInt8](data) }
+        return String(decoding: data, as: UTF8.self).split(separator: "\n")
+            .filter { !$0.hasPrefix("#") }.flatMap { bytes($0) }
     }
 
     /// The text of a case.

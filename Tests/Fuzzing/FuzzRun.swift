@@ -8,10 +8,13 @@ struct FuzzRun {
     private var oracle = Oracle(reach: Reach())
     /// Every eighth case of the target that locates parents is one on disk.
     private let pathTrial: PathTrial?
+    /// What is run instead of images, where the target is none.
+    private let stream: StreamTrial?
 
     init(_ options: FuzzOptions) throws {
         self.options = options
-        seeds = try Seeds.all()
+        stream = options.target.stream
+        seeds = stream == nil ? try Seeds.all() : []
         pathTrial = options.target == .parentLocator ? try PathTrial() : nil
     }
 
@@ -20,11 +23,17 @@ struct FuzzRun {
         if let path = options.replay { return try replay(path) }
         if let iteration = options.iteration {
             guard options.isShown else { return try run(iteration) }
+            if let stream {
+                let bytes = try stream.bytes(seed: options.seed, iteration: iteration)
+                print(Corpus.text(of: bytes), terminator: "")
+                return true
+            }
             let wanted = Case(options.target, seeds, seed: options.seed, iteration: iteration)
             print(Corpus.text(of: wanted), terminator: "")
             return true
         }
-        for path in try Corpus.paths() where try !replay(path) { return false }
+        let folder = stream == nil ? "" : options.target.rawValue
+        for path in try Corpus.paths(in: folder) where try !replay(path) { return false }
         return try loop()
     }
 
@@ -33,8 +42,9 @@ struct FuzzRun {
     }
 
     private mutating func replay(_ path: String) throws -> Bool {
-        try run(
-            try Corpus.load(path, seeds), as: "fuzz \(options.target.rawValue) --replay \(path)")
+        let name = "fuzz \(options.target.rawValue) --replay \(path)"
+        if let stream { return run(try Corpus.bytes(path), by: stream, as: name) }
+        return try run(try Corpus.load(path, seeds), as: name)
     }
 
     private mutating func loop() throws -> Bool {
@@ -52,7 +62,7 @@ struct FuzzRun {
         let seconds = now() - start
         let opened = iteration == 0 ? 0 : UInt64(oracle.reach.openedCount) * 100 / iteration
         print(
-            "fuzz \(options.target.rawValue): \(iteration) images, "
+            "fuzz \(options.target.rawValue): \(iteration) \(stream == nil ? "images" : "files"), "
                 + "\(Int(Double(iteration) / max(seconds, 0.001))) a second, \(opened) % opened, "
                 + "peak memory \(Watch.peakMemory() >> 20) MiB")
         if options.isVerbose { oracle.reach.table.forEach { print($0) } }
@@ -61,6 +71,10 @@ struct FuzzRun {
 
     private mutating func run(_ iteration: UInt64) throws -> Bool {
         Watch.begin(name(iteration))
+        if let stream {
+            let bytes = try stream.bytes(seed: options.seed, iteration: iteration)
+            return run(bytes, by: stream, as: name(iteration))
+        }
         guard let pathTrial, iteration % 8 == 7 else {
             let next = Case(options.target, seeds, seed: options.seed, iteration: iteration)
             return try run(next, as: name(iteration))
@@ -71,6 +85,18 @@ struct FuzzRun {
             return true
         } catch let violation as Violation {
             print("\(name(iteration)): \(violation.promise)")
+            return false
+        }
+    }
+
+    private mutating func run(_ bytes: [UInt8], by stream: StreamTrial, as name: String) -> Bool {
+        Watch.begin(name)
+        do {
+            try stream.judge(bytes, &oracle.reach)
+            return true
+        } catch {
+            print("\(name): \((error as? Violation)?.promise ?? "failed with \(error)")")
+            print(Corpus.text(of: bytes), terminator: "")
             return false
         }
     }

@@ -1,3 +1,4 @@
+internal import Resync
 internal import VHDX
 
 /// How often each outcome was reached, for a run to show that it looked at more than one door.
@@ -9,6 +10,20 @@ struct Reach {
         // The sentence for a person must not fail either.
         precondition(!error.description.isEmpty)
         counts["\(who) refused: \(Self.kind(of: error))", default: 0] += 1
+    }
+
+    /// A stream was refused. The numbers in what is wrong with it differ from file to file.
+    mutating func noted(_ error: ResyncError) {
+        let words = "\(error)".split(separator: " ").filter { word in
+            !word.contains(where: \.isNumber) || word == "LZ4" || word == "SHA-256"
+        }
+        noted("refused: " + words.joined(separator: " "))
+    }
+
+    /// What came of a stream.
+    mutating func noted(_ outcome: String, isOpened: Bool = false) {
+        counts[outcome, default: 0] += 1
+        if isOpened { openedCount += 1 }
     }
 
     /// A parent was found on disk.

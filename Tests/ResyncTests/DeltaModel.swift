@@ -1,3 +1,4 @@
+import Glibc
 import Resync
 import Storage
 import TestSupport
@@ -6,6 +7,19 @@ import TestSupport
 enum DeltaEntry: Equatable {
     case zeros(Range<UInt64>)
     case data(first: UInt64, content: [UInt8])
+
+    static func == (one: DeltaEntry, other: DeltaEntry) -> Bool {
+        switch (one, other) {
+        case (.zeros(let one), .zeros(let other)):
+            return one == other
+        case (.data(let first, let one), .data(let second, let other)):
+            // Arrays compare byte by byte, which takes seconds for these without optimization.
+            guard first == second, one.count == other.count else { return false }
+            return unsafe memcmp(one, other, one.count) == 0
+        case (.zeros, .data), (.data, .zeros):
+            return false
+        }
+    }
 }
 
 /// A delta stream that a test makes up: a header and some records' content.
