@@ -130,7 +130,7 @@ package struct BlockTargetContract: Sendable {
         let pieceSize = max(unit, Self.pieceSize / unit * unit)
         let roundSeed = generator.next()
         let results = Lock<[Int: [UInt8]]>([:])
-        let failures = Lock<[String]>([])
+        let failures = Lock<[any Error]>([])
         DispatchQueue.concurrentPerform(iterations: Self.threadCount) { thread in
             var generator = SeededGenerator(seed: roundSeed &+ UInt64(thread))
             do {
@@ -144,11 +144,10 @@ package struct BlockTargetContract: Sendable {
                     results.withLock { $0[start] = bytes }
                 }
             } catch {
-                failures.withLock { $0.append("\(error)") }
+                failures.withLock { $0.append(error) }
             }
         }
-        let failure = failures.withLock { $0.first }
-        try expect(failure == nil, failure ?? "")
+        if let failure = failures.withLock({ $0.first }) { throw failure }
         for (start, bytes) in results.withLock({ $0 }) {
             model.replace(at: start, with: bytes)
         }

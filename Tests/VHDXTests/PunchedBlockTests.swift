@@ -78,6 +78,26 @@ struct PunchedBlockTests {
         }
     }
 
+    @Test("A write that is under way while the rest is zeroed has its block afterwards")
+    func writeUnderWay() throws {
+        let file = file()
+        let hooked = HookedFile(file)
+        let open = OpenWriter(try ImageWriter(hooked))
+        // The first change begins the session.
+        try open.writer.fill(5, count: 512, at: 0)
+        hooked.beforeNextWrite {
+            // The block has been looked up, and nothing is locked.
+            try? open.writer.writeZeros(1 << 20..<(1 << 20) + 65536)
+            try? open.writer.writeZeros((1 << 20) + 69632..<2 << 20)
+        }
+        // All that the block holds in the end, and a hole before.
+        try open.writer.writeZeros((1 << 20) + 65536..<(1 << 20) + 69632)
+        try open.writer.fill(7, count: 4096, at: (1 << 20) + 65536)
+        try open.writer.commit()
+        #expect(try open.writer.bytes(at: (1 << 20) + 65536, count: 4096).consists(of: 7))
+        #expect(entry(1, of: file) == 5 << 20 | 6)
+    }
+
     @Test("A session that is abandoned leaves the block where it is")
     func abandoned() throws {
         let file = file()
@@ -116,5 +136,54 @@ struct PunchedBlockTests {
                 #expect(bytes.consists(of: left.contains(start) ? 5 : 0))
             }
         }
+    }
+}
+
+/// A writer that a closure can hold.
+private final class OpenWriter<File: RandomAccessFile>: Sendable {
+    let writer: ImageWriter<File>
+
+    init(_ writer: consuming ImageWriter<File>) {
+        self.writer = writer
+    }
+}
+
+/// A file that does something else before a write.
+private final class HookedFile: RandomAccessFile {
+    private let file: MemoryFile
+    private let hook = Lock<(@Sendable () -> Void)?>(nil)
+
+    init(_ file: MemoryFile) {
+        self.file = file
+    }
+
+    func beforeNextWrite(_ body: @escaping @Sendable () -> Void) {
+        hook.withLock { $0 = body }
+    }
+
+    var name: String { file.name }
+    func byteCount() throws(FileError) -> UInt64 { try file.byteCount() }
+
+    func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(FileError) {
+        try file.read(into: &buffer, at: offset)
+    }
+
+    func write(_ bytes: RawSpan, at offset: UInt64) throws(FileError) {
+        let body = hook.withLock { hook in
+            defer { hook = nil }
+            return hook
+        }
+        body?()
+        try file.write(bytes, at: offset)
+    }
+
+    func deallocate(_ range: Range<UInt64>) throws(FileError) { try file.deallocate(range) }
+    func writeZeros(_ range: Range<UInt64>) throws(FileError) { try file.writeZeros(range) }
+    func reserve(_ range: Range<UInt64>) throws(FileError) { try file.reserve(range) }
+    func setByteCount(_ byteCount: UInt64) throws(FileError) { try file.setByteCount(byteCount) }
+    func flush() throws(FileError) { try file.flush() }
+
+    func nextData(from offset: UInt64, limit: UInt64) throws(FileError) -> Range<UInt64>? {
+        try file.nextData(from: offset, limit: limit)
     }
 }
