@@ -47,7 +47,7 @@ package struct DeltaRecord: Sendable {
     static let payloadLengthOffset = 20
 
     /// How long a record of data may be.
-    static func maximumByteCount(blockSize: Int) -> Int {
+    package static func maximumByteCount(blockSize: Int) -> Int {
         headerByteCount
             + DeltaStream.maximumBlockCount(blockSize: blockSize) * BlockDigest.byteCount
             + DeltaStream.maximumContentByteCount(blockSize: blockSize)
