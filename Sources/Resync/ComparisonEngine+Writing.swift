@@ -44,6 +44,7 @@ extension ComparisonEngine {
             for index in run where result.differs[index] {
                 counts.bytesWritten += plan.range(ofBlocks: index..<index + 1).byteCount
             }
+            counts.bytesApplied = counts.bytesWritten
             monitor.add(counts)
         }
     }
@@ -102,6 +103,7 @@ extension ComparisonEngine {
         var counts = ResyncCounts()
         counts.bytesRead = range.byteCount
         counts.bytesHashed = range.byteCount
+        counts.bytesVerified = range.byteCount
         monitor.add(counts)
     }
 
@@ -118,6 +120,7 @@ extension ComparisonEngine {
         }
         var counts = ResyncCounts()
         counts.bytesRead = range.byteCount * 2
+        counts.bytesVerified = range.byteCount
         monitor.add(counts)
     }
 }

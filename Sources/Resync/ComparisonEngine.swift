@@ -181,7 +181,8 @@ struct ComparisonEngine: Sendable {
         let findings = findings(item, range, content, worker: &worker)
         counts.bytesHashed = findings.reduce(0) { $0 + $1.bytesHashed }
         if pass.writes {
-            counts.bytesWritten += try write(findings, from: worker.primary, range, to: replica)
+            counts.bytesWritten = try write(findings, from: worker.primary, range, to: replica)
+            counts.bytesApplied = counts.bytesWritten
         }
         if let sink {
             counts.bytesHashed += try record(findings, item, range, worker: &worker, in: sink)
@@ -190,7 +191,7 @@ struct ComparisonEngine: Sendable {
         if pass.countsDifferences {
             counts.blocksDiffering = UInt64(findings.count { $0.differs })
         }
-        counts.bytesDone = range.byteCount
+        count(range.byteCount, in: &counts)
         monitor.add(counts)
         result.withLock { result in
             for (index, finding) in findings.enumerated() {
@@ -306,7 +307,17 @@ struct ComparisonEngine: Sendable {
         let plannedBytes = plan.items.reduce(0) {
             $0 + plan.range(ofBlocks: $1.first..<$1.first + $1.count).byteCount
         }
-        counts.bytesDone = plan.range.byteCount - plannedBytes
+        count(plan.range.byteCount - plannedBytes, in: &counts)
         monitor.add(counts)
+    }
+
+    /// What the pass is through with.
+    private func count(_ byteCount: UInt64, in counts: inout ResyncCounts) {
+        counts.bytesDone = byteCount
+        if pass.countsBlocks {
+            counts.bytesCompared = byteCount
+        } else {
+            counts.bytesVerified = byteCount
+        }
     }
 }

@@ -32,6 +32,17 @@ struct DeltaApplication: Sendable {
             * blockSize..<min(blocks.upperBound * blockSize, header.virtualSize)
     }
 
+    /// The content of all records, by the word of the trailer. A short last block counts as a whole.
+    private func bytesToDo<File: RandomAccessFile & ~Copyable>(
+        _ stream: Lock<DeltaReader<File>>
+    ) -> UInt64 {
+        guard let trailer = stream.withLock({ $0.trailer }) else { return 0 }
+        let (blocks, overflows) = trailer.dataBlockCount.addingReportingOverflow(
+            trailer.zeroBlockCount)
+        guard !overflows, blocks < header.blockCount else { return header.virtualSize }
+        return blocks * UInt64(header.blockSize)
+    }
+
     // MARK: Writing
 
     /// Writes all records. The stream must have been found whole.
@@ -40,7 +51,7 @@ struct DeltaApplication: Sendable {
     func write<File: RandomAccessFile & ~Copyable>(
         _ stream: Lock<DeltaReader<File>>, to target: borrowing some BlockTarget & ~Copyable
     ) throws(ResyncError) {
-        monitor.begin(.applying)
+        monitor.begin(.applying, bytesToDo: bytesToDo(stream))
         var isOver = false
         while !isOver {
             let batch = Lock(Batch<File>())
@@ -76,6 +87,7 @@ struct DeltaApplication: Sendable {
         var counts = ResyncCounts()
         counts.bytesHashed = range.byteCount
         counts.bytesWritten = range.byteCount
+        counts.bytesApplied = range.byteCount
         counts.bytesDone = range.byteCount
         monitor.add(counts)
     }
@@ -90,6 +102,7 @@ struct DeltaApplication: Sendable {
                 counts.bytesWritten = byteCount(ofBlocksWithData: try target.extents(in: range))
                 try target.writeZeros(range)
             }
+            counts.bytesApplied = range.byteCount
             counts.bytesDone = range.byteCount
             monitor.add(counts)
         }
@@ -128,7 +141,7 @@ struct DeltaApplication: Sendable {
     func verify<File: RandomAccessFile & ~Copyable>(
         _ stream: Lock<DeltaReader<File>>, on target: borrowing some BlockSource & ~Copyable
     ) throws(ResyncError) {
-        monitor.begin(.verifying)
+        monitor.begin(.verifying, bytesToDo: bytesToDo(stream))
         try pool.run(monitor: monitor) { (worker) throws(ResyncError) in
             let record = try stream.withLock { (reader) throws(ResyncError) in try reader.next() }
             guard let record else { return false }
@@ -156,6 +169,7 @@ struct DeltaApplication: Sendable {
         }
         var counts = ResyncCounts()
         counts.bytesHashed = range.byteCount
+        counts.bytesVerified = range.byteCount
         counts.bytesDone = range.byteCount
         monitor.add(counts)
     }
@@ -175,6 +189,7 @@ struct DeltaApplication: Sendable {
                 try verifyZeroBytes(extent.range, worker: &worker, on: target)
             }
             var counts = ResyncCounts()
+            counts.bytesVerified = end - start
             counts.bytesDone = end - start
             monitor.add(counts)
             start = end

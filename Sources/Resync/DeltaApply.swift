@@ -38,13 +38,16 @@ public struct DeltaApply: Sendable {
                 throw .differentSizes(primary: header.virtualSize, replica: size)
             }
         }
-        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(mark, monitor: monitor)
+        let recovery = try ReplicaRecovery(replica: replica, options: options)
+            .runIfNeeded(mark, monitor: monitor)
         monitor.setDisk(header.virtualSize, blockSize: header.blockSize)
+        monitor.expect(.applying)
 
         let target = try ReplicaDisk(openingDiskAt: replica, options)
         var report = DiskReport(primary: delta, replica: replica, blockSize: header.blockSize)
         report.rootDigest = trailer.resultRoot
         report.isVerified = true
+        report.recovery = recovery
         let writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
         let journal: DeltaReader<DiskFile>
         do throws(ResyncError) {
@@ -89,7 +92,7 @@ public struct DeltaApply: Sendable {
             throw .outOfMemory(error)
         }
         var records = HeldRecords(stream, upTo: .max)
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: header.virtualSize)
         let roots = try engine.run(
             alone: target,
             consume: { (run) throws(ResyncError) in

@@ -105,6 +105,9 @@ package struct DeltaReader<File: RandomAccessFile & ~Copyable>: ~Copyable {
         begin(with: head)
     }
 
+    /// Size of the whole file.
+    package var byteCount: UInt64 { input.byteCount }
+
     /// Gives the file back.
     package consuming func intoFile() -> File {
         input.file

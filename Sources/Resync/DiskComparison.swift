@@ -59,7 +59,7 @@ public struct DiskComparison: Sendable {
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: recorder == nil ? .compare : .record,
             monitor: monitor)
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: size)
         let roots = try engine.run(
             primary: source.disk,
             replica: ReadOnlyTarget(ResizedDisk(other.intoDisk(), virtualSize: size)),
@@ -92,7 +92,7 @@ public struct DiskComparison: Sendable {
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: recorder == nil ? .compare : .record,
             monitor: monitor)
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: size)
         let roots = try engine.run(
             alone: source.disk, sink: recorder,
             knowledge: { (blocks) throws(ResyncError) in

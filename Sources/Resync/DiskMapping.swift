@@ -32,7 +32,7 @@ public struct DiskMapping: Sendable {
                 virtualSize: size, blockSize: options.blockSize,
                 virtualDiskID: source.disk.virtualDiskID,
                 dataWriteGUID: source.disk.dataWriteGUID))
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: size)
         _ = try engine.run(
             alone: source.disk,
             consume: { (run) throws(ResyncError) in

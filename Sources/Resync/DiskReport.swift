@@ -9,6 +9,8 @@ public struct DiskReport: Equatable, Sendable {
     public var rootDigest: BlockDigest?
     /// Whether the replica is proven to read as the primary.
     public var isVerified: Bool
+    /// Of a replica: what an earlier run had left, and what became of it.
+    public var recovery = ReplicaRecovery.Outcome.nothingToDo
 
     public init(primary: String, replica: String?, blockSize: Int) {
         self.primary = primary

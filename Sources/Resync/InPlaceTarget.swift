@@ -7,11 +7,17 @@ internal import VHDX
 struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget {
     private let base: Target
     private let monitor: ResyncMonitor
-    private let isMarked: Lock<Bool>
+    private let state: Lock<State>
+
+    private struct State {
+        var isMarked: Bool
+        var isChanged = false
+    }
 
     init(_ base: consuming Target, _ monitor: ResyncMonitor) {
         self.monitor = monitor
-        isMarked = Lock(base.mark != nil)
+        monitor.note(isMarkable: base.isMarkable)
+        state = Lock(State(isMarked: base.mark != nil))
         self.base = base
     }
 
@@ -46,11 +52,14 @@ struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget 
 
     /// Every write comes through here first, so none is under way when the mark is set.
     private func mark() throws(VHDXError) {
-        try isMarked.withLock { (isMarked) throws(VHDXError) in
-            guard !isMarked else { return }
+        try state.withLock { (state) throws(VHDXError) in
+            guard !state.isChanged else { return }
             monitor.note(.halfWritten)
-            try base.setMark(ApplyMark(streamID: .zero, journalPath: ""))
-            isMarked = true
+            if !state.isMarked {
+                try base.setMark(ApplyMark(streamID: .zero, journalPath: ""))
+                state.isMarked = true
+            }
+            state.isChanged = true
         }
     }
 }

@@ -74,6 +74,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         guard case .committed(var reader, let trailer) = try find() else { return nil }
         let header = reader.header
         let needsProof = try !isSure(header, isFor: target, targetState)
+        monitor.note(.committed(path: store.path))
         monitor.setDisk(target.virtualSize, blockSize: header.blockSize)
         while try reader.next() != nil {}
         try reader.rewind()
@@ -124,13 +125,14 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     ) throws(ResyncError) {
         var options = options
         options.blockSize = header.blockSize
+        options.comparison = .hash
         let engine = try ComparisonEngine(
             virtualSize: header.virtualSize, options: options, pass: .digest, monitor: monitor)
         var records = HeldRecords(
             try DeltaReader(
                 reading: try onJournal { () throws(FileError) in try store.openForReading() }),
             upTo: .max)
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: header.virtualSize)
         let roots = try engine.run(
             alone: target,
             knowledge: {
@@ -163,6 +165,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             let recorder = DifferenceRecorder(continuing: continued.take(), monitor) {
                 () throws(ResyncError) in
                 let file = try onJournal { () throws(FileError) in try store.create() }
+                monitor.note(.unfinished(path: store.path))
                 return try DeltaWriter(header, to: file)
             }
             do throws(ResyncError) {
@@ -201,6 +204,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         expected.resultDataWriteGUID = found.resultDataWriteGUID
         let isSame = found == expected && header.base.fileState != .zero
         guard isSame && header.source.fileState != .zero else { return nil }
+        monitor.note(.unfinished(path: store.path))
         return try DeltaWriter(continuing: file)
     }
 
@@ -229,7 +233,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                     reading: try onJournal { () throws(FileError) in try store.openForReading() }),
                 upTo: end)
         }
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: target.virtualSize)
         let roots = try engine.run(
             primary: source, replica: target, sink: recorder,
             knowledge: { (blocks) throws(ResyncError) in
@@ -269,8 +273,10 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         resultRoot: BlockDigest
     ) throws(ResyncError) -> DeltaReader<File> {
         try onJournal { () throws(FileError) in try store.flushName() }
-        return try DeltaReader(
+        let reader = try DeltaReader(
             reading: try writer.finish(baseRoot: baseRoot, resultRoot: resultRoot))
+        monitor.note(.committed(path: store.path))
+        return reader
     }
 
     /// After an error before the commit point: the journal is kept where the next run can use it.
@@ -298,21 +304,31 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         var growth: UInt64 = 0
         var writer = try DeltaWriter(
             header, to: try onJournal { () throws(FileError) in try store.create() })
+        monitor.begin(
+            .receiving, bytesToDo: delta.byteCount - UInt64(DeltaTrailer.byteCount))
+        count(writer.byteCount)
         do throws(ResyncError) {
             while let record = try delta.next() {
+                let before = writer.byteCount
                 if let reason = monitor.stopReason { throw .stopped(reason) }
                 growth += try newSpace(for: record, on: target)
                 try checkSpace(for: growth)
                 try writer.append(copying: record)
+                count(writer.byteCount - before)
             }
         } catch {
             try removeJournal()
             throw error
         }
-        var counts = ResyncCounts()
-        counts.bytesRecorded = writer.byteCount
-        monitor.add(counts)
         return try commit(writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)
+    }
+
+    /// Counts what was copied to the journal.
+    private func count(_ byteCount: UInt64) {
+        var counts = ResyncCounts()
+        counts.bytesRecorded = byteCount
+        counts.bytesDone = byteCount
+        monitor.add(counts)
     }
 
     /// How many bytes a record writes where the target has no space yet.
@@ -329,6 +345,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
 
     func removeJournal() throws(ResyncError) {
         try onJournal { () throws(FileError) in try store.remove() }
+        monitor.note(JournalCondition.none)
     }
 
     // MARK: Applying
@@ -344,6 +361,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         let application = try DeltaApplication(header, options: options, monitor: monitor)
         target.chooseDataWriteGUID(header.resultDataWriteGUID)
         if isVisible {
+            monitor.note(isMarkable: target.isMarkable)
             monitor.note(.halfWritten)
             try onDisk(.replica) { () throws(VHDXError) in
                 try target.setMark(ApplyMark(streamID: header.streamID, journalPath: store.path))

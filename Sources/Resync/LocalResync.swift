@@ -21,6 +21,7 @@ public struct LocalResync: Sendable {
     /// ``ReplicaRecovery``, or the next run by itself, finishes it.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
+        monitor.expect(.resync(options))
         let source = try PrimaryDisk(openingDiskAt: primary, .primary, options)
         try source.checkIsNot(fileAt: replica)
         // Where nothing is to be made, opening it says what is wrong with the path.
@@ -33,8 +34,9 @@ public struct LocalResync: Sendable {
                     .compare(source, monitor)
                 : try compareWithNothing(source, monitor)
         }
+        var recovery = ReplicaRecovery.Outcome.nothingToDo
         if exists {
-            try prepareReplica(source, monitor)
+            recovery = try prepareReplica(source, monitor)
         } else {
             try ReplicaCreation(path: replica, options: options).run(like: source.disk)
             monitor.note(.made)
@@ -43,23 +45,28 @@ public struct LocalResync: Sendable {
             options.writeMethod == .inPlace
             ? try writeInPlace(source, monitor) : try writeThroughJournal(source, monitor)
         if options.verifiesWholeReplica { try verify(roots, source, monitor) }
-        return report(roots, isVerified: true, monitor)
+        var report = report(roots, isVerified: true, monitor)
+        report.recovery = recovery
+        return report
     }
 
     /// Finishes what an earlier run began, and makes the replica as large as the primary.
     private func prepareReplica(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
-    ) throws(ResyncError) {
+    ) throws(ResyncError) -> ReplicaRecovery.Outcome {
         let (size, mark) = try options.inspectReplica(at: replica) { (size) throws(ResyncError) in
             guard size > source.disk.virtualSize || !options.growsReplica else { return }
             try checkSize(size, of: source.disk)
         }
-        try ReplicaRecovery(replica: replica, options: options).runIfNeeded(mark, monitor: monitor)
+        let recovery = try ReplicaRecovery(replica: replica, options: options)
+            .runIfNeeded(mark, monitor: monitor)
         monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
+        monitor.expect(.resync(options))
         if size < source.disk.virtualSize {
             try growReplica(to: source.disk.virtualSize)
             monitor.note(.grown)
         }
+        return recovery
     }
 
     private func openReplica(
@@ -94,6 +101,7 @@ public struct LocalResync: Sendable {
         // Every block is the primary's, whatever an interrupted run left.
         if wasMarked {
             try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+            monitor.note(.written)
         }
         try close(target)
         try writing.journaled.removeJournal()
@@ -107,7 +115,7 @@ public struct LocalResync: Sendable {
         let engine = try ComparisonEngine(
             virtualSize: source.disk.virtualSize, options: options, pass: .resynchronize,
             monitor: monitor)
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: source.disk.virtualSize)
         let roots: ComparisonEngine.Roots?
         do throws(ResyncError) {
             roots = try engine.run(primary: source.disk, replica: target)
@@ -116,7 +124,7 @@ public struct LocalResync: Sendable {
                 throw .proofFailed(primary: roots.primary, replica: roots.replica ?? .zero)
             }
             try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
-            monitor.note(.written)
+            if monitor.condition != .untouched { monitor.note(.written) }
         } catch {
             let error = cause(of: error, source)
             switch error {
@@ -163,7 +171,8 @@ public struct LocalResync: Sendable {
         let size = reader.virtualSize
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .verify, monitor: monitor)
-        monitor.begin(.verifying)
+        monitor.expect(.looking)
+        monitor.begin(.verifying, bytesToDo: size)
         guard let roots else {
             _ = try engine.run(primary: source.disk, replica: ReadOnlyTarget(reader))
             return
@@ -187,7 +196,7 @@ public struct LocalResync: Sendable {
         let size = source.disk.virtualSize
         let engine = try ComparisonEngine(
             virtualSize: size, options: options, pass: .compare, monitor: monitor)
-        monitor.begin(.comparing)
+        monitor.begin(.comparing, bytesToDo: size)
         let roots = try engine.run(alone: source.disk)
         try source.checkUnchanged()
         return report(roots, isVerified: false, monitor)

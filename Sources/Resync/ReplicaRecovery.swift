@@ -28,28 +28,63 @@ public struct ReplicaRecovery: Sendable {
     ///
     /// - Throws: ``ResyncError/missingJournal(path:mark:)`` where the replica is half-written and
     ///   nothing is there to finish it with.
+    @discardableResult
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> Outcome {
+        try recover(monitor: monitor).recovery
+    }
+
+    /// As ``run(monitor:)``, and says of the disk what became known of it.
+    ///
+    /// The primary of the report is the journal, where one was written to the replica, and otherwise
+    /// empty.
+    public func recover(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
-        let (outcome, mark) = try finish(monitor)
-        if let mark { throw .missingJournal(path: replica, mark: mark) }
-        monitor.begin(.finished)
-        return outcome
+        monitor.expect(.recovery)
+        let finished = try finish(monitor)
+        if let mark = finished.mark { throw .missingJournal(path: replica, mark: mark) }
+        var report = DiskReport(
+            primary: "", replica: replica, blockSize: finished.blockSize ?? options.blockSize)
+        if case .finished(let journal) = finished.outcome {
+            report.primary = journal
+            report.rootDigest = finished.rootDigest
+            report.isVerified = true
+        }
+        report.recovery = finished.outcome
+        return report.finished(monitor)
     }
 
     /// Finishes the replica where there is a journal for it. Where there is none, a replica that is
     /// half-written stays that, and whoever compares all of it can make it whole.
-    func runIfNeeded(_ mark: ApplyMark?, monitor: ResyncMonitor) throws(ResyncError) {
+    @discardableResult
+    func runIfNeeded(
+        _ mark: ApplyMark?, monitor: ResyncMonitor
+    ) throws(ResyncError) -> Outcome {
         let store = try JournalStore(ofReplicaAt: replica, options)
-        guard mark != nil || store.exists else { return }
-        _ = try finish(monitor)
+        guard mark != nil || store.exists else { return .nothingToDo }
+        monitor.expect(.recoveryBefore)
+        let finished = try finish(monitor)
+        if case .finished = finished.outcome {
+            monitor.restart()
+            monitor.noteFinishedEarlierRun()
+        }
+        if finished.mark != nil { monitor.note(.foundHalfWritten) }
+        return finished.outcome
     }
 
-    /// Finishes the replica, and says which mark it still bears.
-    private func finish(
-        _ monitor: ResyncMonitor
-    ) throws(ResyncError) -> (outcome: Outcome, mark: ApplyMark?) {
+    private struct Finished {
+        var outcome: Outcome
+        /// What the replica still bears.
+        var mark: ApplyMark?
+        /// Those of the journal.
+        var blockSize: Int?
+        var rootDigest: BlockDigest?
+    }
+
+    private func finish(_ monitor: ResyncMonitor) throws(ResyncError) -> Finished {
         let target = try ReplicaDisk(openingDiskAt: replica, options)
         let mark = target.mark
+        monitor.setDisk(target.virtualSize, blockSize: options.blockSize)
+        if mark != nil { monitor.note(.foundHalfWritten) }
         var writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
         if let mark, !mark.journalPath.isEmpty,
             !writing.journaled.store.exists
@@ -68,10 +103,16 @@ public struct ReplicaRecovery: Sendable {
             throw error
         }
         if let journal {
+            let header = journal.header
+            let root = header.hasRootDigests ? journal.trailer?.resultRoot : nil
+            monitor.noteBlocks(of: journal.trailer)
             try writing.write(journal, to: target)
-            return (.finished(journal: store.path), nil)
+            return Finished(
+                outcome: .finished(journal: store.path), blockSize: header.blockSize,
+                rootDigest: root)
         }
         target.abandon()
-        return (store.exists ? .unfinishedJournal(store.path) : .nothingToDo, mark)
+        return Finished(
+            outcome: store.exists ? .unfinishedJournal(store.path) : .nothingToDo, mark: mark)
     }
 }

@@ -1,16 +1,5 @@
+internal import Storage
 internal import Synchronization
-
-/// What a resynchronization is doing.
-public enum ResyncPhase: Int, Sendable {
-    case opening
-    /// Reading, comparing and, unless it is a dry run, recording what differs, or writing it in place.
-    case comparing
-    /// Writing what was recorded.
-    case applying
-    /// Reading what was written again, or the whole replica.
-    case verifying
-    case finished
-}
 
 /// Why a running resynchronization was asked to stop.
 public enum StopReason: Int, Error, Equatable, Sendable {
@@ -18,55 +7,21 @@ public enum StopReason: Int, Error, Equatable, Sendable {
     case timeout = 2
 }
 
-/// What was done to the replica as a file before its content was compared.
-public enum ReplicaPreparation: Int, Sendable {
-    case none
-    /// It was made, empty.
-    case made
-    /// It was made as large as the primary.
-    case grown
-}
-
-/// What a run has made of the content of the replica.
-public enum ReplicaCondition: Int, Sendable {
-    case untouched
-    /// It is being written, and refuses to open.
-    case halfWritten
-    /// It reads as it is to read.
-    case written
-}
-
-/// The counts of one disk. All are final when the run has ended, and true so far while it runs.
-public struct ResyncCounts: Equatable, Sendable {
-    /// Virtual size of the disk in bytes; 0 until it is open.
-    public var virtualSize: UInt64 = 0
-    public var blocksTotal: UInt64 = 0
-    /// Blocks that read as zeros on both sides by the formats' own word, and were not read.
-    public var blocksSkipped: UInt64 = 0
-    /// Blocks that were read on at least one side.
-    public var blocksCompared: UInt64 = 0
-    public var blocksDiffering: UInt64 = 0
-    /// Of those that differ: blocks that an earlier run had recorded, and that were not read again.
-    public var blocksHeld: UInt64 = 0
-    /// Content read from both disks, in bytes, reading back and verifying included.
-    public var bytesRead: UInt64 = 0
-    public var bytesHashed: UInt64 = 0
-    /// Content written to the replica, in bytes, ranges that were zeroed included.
-    public var bytesWritten: UInt64 = 0
-    /// Size of what was recorded of the differences: what is received where two machines compare.
-    public var bytesRecorded: UInt64 = 0
-    /// Virtual bytes that the current phase has done.
-    public var bytesDone: UInt64 = 0
-
-    public init() {}
-}
-
 /// The thread-safe view of a running resynchronization: counts out, a request to stop in.
 public final class ResyncMonitor: Sendable {
-    private let phaseValue = Atomic<Int>(ResyncPhase.opening.rawValue)
+    /// What changes between phases, while no worker counts.
+    private struct Stage {
+        var plan = JobPlan.looking
+        var phase = ResyncPhase.opening
+        var bytesToDo: UInt64 = 0
+        /// The part of the job that the phase is.
+        var start = 0.0
+        var end = 0.0
+        var state = ReplicaState()
+    }
+
+    private let stage = Lock(Stage())
     private let stopValue = Atomic<Int>(0)
-    private let preparationValue = Atomic<Int>(ReplicaPreparation.none.rawValue)
-    private let conditionValue = Atomic<Int>(ReplicaCondition.untouched.rawValue)
     private let virtualSize = Atomic<UInt64>(0)
     private let blocksTotal = Atomic<UInt64>(0)
     private let blocksSkipped = Atomic<UInt64>(0)
@@ -76,24 +31,40 @@ public final class ResyncMonitor: Sendable {
     private let bytesRead = Atomic<UInt64>(0)
     private let bytesHashed = Atomic<UInt64>(0)
     private let bytesWritten = Atomic<UInt64>(0)
+    private let bytesCompared = Atomic<UInt64>(0)
     private let bytesRecorded = Atomic<UInt64>(0)
+    private let bytesApplied = Atomic<UInt64>(0)
+    private let bytesVerified = Atomic<UInt64>(0)
     private let bytesDone = Atomic<UInt64>(0)
 
     public init() {}
 
-    public var phase: ResyncPhase {
-        ResyncPhase(rawValue: phaseValue.load(ordering: .acquiring)) ?? .opening
+    public var phase: ResyncPhase { stage.withLock { $0.phase } }
+
+    /// What the run would leave behind, if it ended now.
+    public var replicaState: ReplicaState { stage.withLock { $0.state } }
+
+    public var preparation: ReplicaPreparation { replicaState.preparation }
+
+    public var condition: ReplicaCondition { replicaState.condition }
+
+    public var counts: ResyncCounts { progress.counts }
+
+    public var progress: ResyncProgress {
+        stage.withLock { stage in
+            ResyncProgress(
+                phase: stage.phase, counts: counts(stage), shareOfJob: shareOfJob(stage))
+        }
     }
 
-    public var preparation: ReplicaPreparation {
-        ReplicaPreparation(rawValue: preparationValue.load(ordering: .acquiring)) ?? .none
+    private func shareOfJob(_ stage: Stage) -> Double {
+        guard stage.phase != .finished else { return 1 }
+        guard stage.bytesToDo > 0 else { return stage.start }
+        let done = Double(bytesDone.load(ordering: .relaxed)) / Double(stage.bytesToDo)
+        return stage.start + (stage.end - stage.start) * min(done, 1)
     }
 
-    public var condition: ReplicaCondition {
-        ReplicaCondition(rawValue: conditionValue.load(ordering: .acquiring)) ?? .untouched
-    }
-
-    public var counts: ResyncCounts {
+    private func counts(_ stage: Stage) -> ResyncCounts {
         var counts = ResyncCounts()
         counts.virtualSize = virtualSize.load(ordering: .relaxed)
         counts.blocksTotal = blocksTotal.load(ordering: .relaxed)
@@ -104,13 +75,17 @@ public final class ResyncMonitor: Sendable {
         counts.bytesRead = bytesRead.load(ordering: .relaxed)
         counts.bytesHashed = bytesHashed.load(ordering: .relaxed)
         counts.bytesWritten = bytesWritten.load(ordering: .relaxed)
+        counts.bytesCompared = bytesCompared.load(ordering: .relaxed)
         counts.bytesRecorded = bytesRecorded.load(ordering: .relaxed)
+        counts.bytesApplied = bytesApplied.load(ordering: .relaxed)
+        counts.bytesVerified = bytesVerified.load(ordering: .relaxed)
         counts.bytesDone = bytesDone.load(ordering: .relaxed)
+        counts.bytesToDo = stage.bytesToDo
         return counts
     }
 
     /// Asks the run to stop at the next block. It ends with ``ResyncError/stopped(_:)`` and leaves
-    /// a valid image. Safe in a signal handler's thread; the first reason stays.
+    /// what ``replicaState`` says. Safe in a signal handler's thread; the first reason stays.
     public func requestStop(_ reason: StopReason) {
         _ = stopValue.compareExchange(
             expected: 0, desired: reason.rawValue, ordering: .acquiringAndReleasing)
@@ -121,17 +96,56 @@ public final class ResyncMonitor: Sendable {
         StopReason(rawValue: stopValue.load(ordering: .acquiring))
     }
 
+    // MARK: For who does the work
+
     func note(_ preparation: ReplicaPreparation) {
-        preparationValue.store(preparation.rawValue, ordering: .releasing)
+        stage.withLock { $0.state.preparation = preparation }
     }
 
     func note(_ condition: ReplicaCondition) {
-        conditionValue.store(condition.rawValue, ordering: .releasing)
+        stage.withLock { $0.state.condition = condition }
     }
 
-    func begin(_ phase: ResyncPhase) {
-        bytesDone.store(0, ordering: .relaxed)
-        phaseValue.store(phase.rawValue, ordering: .releasing)
+    func note(_ journal: JournalCondition) {
+        stage.withLock { $0.state.journal = journal }
+    }
+
+    func note(isMarkable: Bool) {
+        stage.withLock { $0.state.isMarkable = isMarkable }
+    }
+
+    /// What an earlier run began is done, and what this one is to do begins.
+    func noteFinishedEarlierRun() {
+        stage.withLock { stage in
+            stage.state.condition = .untouched
+            stage.state.finishedEarlierRun = true
+        }
+    }
+
+    /// What is to be written, by the word of a journal that an earlier run committed.
+    func noteBlocks(of trailer: DeltaTrailer?) {
+        guard let trailer else { return }
+        var counts = ResyncCounts()
+        // What a damaged trailer says was found out before.
+        counts.blocksHeld = trailer.dataBlockCount &+ trailer.zeroBlockCount
+        counts.blocksDiffering = counts.blocksHeld
+        add(counts)
+    }
+
+    /// How far the phases that come next take the job.
+    func expect(_ plan: JobPlan) {
+        stage.withLock { $0.plan = plan }
+    }
+
+    /// Begins a phase with so many bytes to do. Not while a worker counts.
+    func begin(_ phase: ResyncPhase, bytesToDo: UInt64 = 0) {
+        stage.withLock { stage in
+            stage.start = shareOfJob(stage)
+            bytesDone.store(0, ordering: .relaxed)
+            stage.phase = phase
+            stage.end = max(stage.start, stage.plan.end(of: phase))
+            stage.bytesToDo = bytesToDo
+        }
     }
 
     /// Forgets what was counted of a comparison, since it is done once more.
@@ -140,6 +154,7 @@ public final class ResyncMonitor: Sendable {
         blocksCompared.store(0, ordering: .relaxed)
         blocksDiffering.store(0, ordering: .relaxed)
         blocksHeld.store(0, ordering: .relaxed)
+        bytesCompared.store(0, ordering: .relaxed)
         bytesRecorded.store(0, ordering: .relaxed)
     }
 
@@ -150,7 +165,8 @@ public final class ResyncMonitor: Sendable {
             ordering: .relaxed)
     }
 
-    /// Adds the counts of a piece of work; its `virtualSize` and `blocksTotal` are not looked at.
+    /// Adds the counts of a piece of work; its `virtualSize`, `blocksTotal` and `bytesToDo` are not
+    /// looked at.
     func add(_ counts: ResyncCounts) {
         blocksSkipped.add(counts.blocksSkipped, ordering: .relaxed)
         blocksCompared.add(counts.blocksCompared, ordering: .relaxed)
@@ -159,7 +175,10 @@ public final class ResyncMonitor: Sendable {
         bytesRead.add(counts.bytesRead, ordering: .relaxed)
         bytesHashed.add(counts.bytesHashed, ordering: .relaxed)
         bytesWritten.add(counts.bytesWritten, ordering: .relaxed)
+        bytesCompared.add(counts.bytesCompared, ordering: .relaxed)
         bytesRecorded.add(counts.bytesRecorded, ordering: .relaxed)
+        bytesApplied.add(counts.bytesApplied, ordering: .relaxed)
+        bytesVerified.add(counts.bytesVerified, ordering: .relaxed)
         bytesDone.add(counts.bytesDone, ordering: .relaxed)
     }
 }

@@ -21,8 +21,7 @@ struct JobRun {
         let style = ProgressStyle(
             invocation.progress, isQuiet: invocation.isQuiet,
             isTerminal: StandardStream.error.isTerminal)
-        let reporter = ProgressReporter(
-            monitor, job, style: style, verifies: invocation.options.verifiesWholeReplica)
+        let reporter = ProgressReporter(monitor, job, style: style)
         let signals = StopSignals(
             status: ReturnCode.failed.exitStatus,
             first: { monitor.requestStop(.cancelled) },

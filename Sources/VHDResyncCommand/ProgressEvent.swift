@@ -9,6 +9,8 @@ struct ProgressEvent: Encodable, Equatable {
     var elapsedSeconds: Double
     var virtualSize: UInt64
     var bytesDone: UInt64
+    var bytesToDo: UInt64
+    var phases: PhasesObject
     var bytesRead: UInt64
     var bytesHashed: UInt64
     var bytesWritten: UInt64
@@ -16,7 +18,10 @@ struct ProgressEvent: Encodable, Equatable {
     var blocksSkipped: UInt64
     var blocksCompared: UInt64
     var blocksDiffering: UInt64
+    var blocksHeld: UInt64
     var bytesReadPerSecond: Nullable<UInt64>
+    var bytesWrittenPerSecond: Nullable<UInt64>
+    var bytesDonePerSecond: Nullable<UInt64>
     var etaSeconds: Nullable<UInt64>
 
     init(_ sample: ProgressSample, _ rates: RateEstimator) {
@@ -26,6 +31,8 @@ struct ProgressEvent: Encodable, Equatable {
         elapsedSeconds = (sample.elapsedSeconds * 1000).rounded() / 1000
         virtualSize = sample.counts.virtualSize
         bytesDone = sample.counts.bytesDone
+        bytesToDo = sample.counts.bytesToDo
+        phases = PhasesObject(sample.counts)
         bytesRead = sample.counts.bytesRead
         bytesHashed = sample.counts.bytesHashed
         bytesWritten = sample.counts.bytesWritten
@@ -33,7 +40,10 @@ struct ProgressEvent: Encodable, Equatable {
         blocksSkipped = sample.counts.blocksSkipped
         blocksCompared = sample.counts.blocksCompared
         blocksDiffering = sample.counts.blocksDiffering
+        blocksHeld = sample.counts.blocksHeld
         bytesReadPerSecond = Nullable(rates.bytesReadPerSecond.flatMap(Self.rounded))
+        bytesWrittenPerSecond = Nullable(rates.bytesWrittenPerSecond.flatMap(Self.rounded))
+        bytesDonePerSecond = Nullable(rates.bytesDonePerSecond.flatMap(Self.rounded))
         etaSeconds = Nullable(rates.secondsLeft.flatMap(Self.rounded))
     }
 

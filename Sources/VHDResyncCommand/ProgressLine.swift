@@ -10,7 +10,7 @@ enum ProgressLine {
     /// have no room are left out, the least needed first.
     static func bar(_ sample: ProgressSample, _ rates: RateEstimator, columns: Int) -> String {
         let room = max(columns - 1, 1)
-        guard sample.counts.virtualSize > 0 else { return String(sample.activity.prefix(room)) }
+        guard sample.counts.bytesToDo > 0 else { return String(sample.activity.prefix(room)) }
         let head = "\(sample.activity) \(padded(sample.percentOfPhase))%"
         var fields = fields(sample, rates)
         var words: [String] { [head] + fields.compactMap(\.self) }
@@ -32,7 +32,7 @@ enum ProgressLine {
 
     /// A line for a log or a mail.
     static func plain(_ sample: ProgressSample, _ rates: RateEstimator) -> String {
-        guard sample.counts.virtualSize > 0 else { return sample.activity }
+        guard sample.counts.bytesToDo > 0 else { return sample.activity }
         let rest = fields(sample, rates).compactMap(\.self).joined(separator: ", ")
         return "\(sample.activity): \(sample.percentOfPhase) %, \(rest)"
     }
@@ -43,11 +43,19 @@ enum ProgressLine {
     ) -> [String?] {
         let counts = sample.counts
         return [
-            ByteText.share(counts.bytesDone, of: counts.virtualSize),
+            ByteText.share(counts.bytesDone, of: counts.bytesToDo),
             "\(counts.blocksDiffering) differ",
-            rates.bytesReadPerSecond.map { ByteText.rate(bytesPerSecond: $0) },
+            rate(sample.phase, rates).map { ByteText.rate(bytesPerSecond: $0) },
             rates.secondsLeft.map { "ETA \(DurationText.clock(seconds: $0))" },
         ]
+    }
+
+    /// Of what the phase does with the disks: a comparison reads both.
+    private static func rate(_ phase: ResyncPhase, _ rates: RateEstimator) -> Double? {
+        switch phase {
+        case .opening, .comparing, .verifying, .finished: rates.bytesReadPerSecond
+        case .receiving, .applying: rates.bytesDonePerSecond
+        }
     }
 
     private static func padded(_ percent: UInt16) -> String {

@@ -14,13 +14,11 @@ final class ProgressReporter: Sendable {
 
     private let monitor: ResyncMonitor
     private let job: ConcreteJob
-    private let verifies: Bool
     private let state: Lock<State>
 
-    init(_ monitor: ResyncMonitor, _ job: ConcreteJob, style: ProgressStyle, verifies: Bool) {
+    init(_ monitor: ResyncMonitor, _ job: ConcreteJob, style: ProgressStyle) {
         self.monitor = monitor
         self.job = job
-        self.verifies = verifies
         state = Lock(State(printer: ProgressPrinter(style: style)))
     }
 
@@ -59,6 +57,6 @@ final class ProgressReporter: Sendable {
     }
 
     private var sample: ProgressSample {
-        ProgressSample(monitor, elapsed: job.properties.elapsedTime, verifies: verifies)
+        ProgressSample(monitor, elapsed: job.properties.elapsedTime)
     }
 }

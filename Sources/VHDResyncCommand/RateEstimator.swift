@@ -11,22 +11,24 @@ struct RateEstimator {
     private struct Point {
         var seconds: Double
         var bytesRead: UInt64
+        var bytesWritten: UInt64
         var bytesDone: UInt64
     }
 
     private var phase: ResyncPhase?
     private var points: [Point] = []
-    private var virtualSize: UInt64 = 0
+    private var bytesToDo: UInt64 = 0
 
     mutating func add(_ sample: ProgressSample) {
         if sample.phase != phase {
             phase = sample.phase
             points.removeAll(keepingCapacity: true)
         }
-        virtualSize = sample.counts.virtualSize
+        bytesToDo = sample.counts.bytesToDo
         points.append(
             Point(
                 seconds: sample.elapsedSeconds, bytesRead: sample.counts.bytesRead,
+                bytesWritten: sample.counts.bytesWritten,
                 bytesDone: sample.counts.bytesDone))
         let start = sample.elapsedSeconds - Self.windowSeconds
         // The last point before the window stays, so that the window is covered.
@@ -38,10 +40,20 @@ struct RateEstimator {
         rate(\.bytesRead)
     }
 
+    /// Content that is written to the replica in a second; nil while it is unknown.
+    var bytesWrittenPerSecond: Double? {
+        rate(\.bytesWritten)
+    }
+
+    /// What the phase is through with in a second; nil while it is unknown.
+    var bytesDonePerSecond: Double? {
+        rate(\.bytesDone)
+    }
+
     /// Seconds until the phase ends, if it goes on like this; nil while that is unknown.
     var secondsLeft: Double? {
-        guard let rate = rate(\.bytesDone), rate > 0, let last = points.last else { return nil }
-        return Double(virtualSize - min(last.bytesDone, virtualSize)) / rate
+        guard let rate = bytesDonePerSecond, rate > 0, let last = points.last else { return nil }
+        return Double(bytesToDo - min(last.bytesDone, bytesToDo)) / rate
     }
 
     private func rate(_ bytes: KeyPath<Point, UInt64>) -> Double? {

@@ -31,12 +31,14 @@ struct ResultObject: Encodable, Equatable {
         var blocksSkipped: UInt64
         var blocksCompared: UInt64
         var blocksDiffering: UInt64
+        var blocksHeld: UInt64
         var bytesRead: UInt64
         var bytesHashed: UInt64
         /// What crossed a connection, and in one process nothing does.
         var bytesSent: UInt64 = 0
         var bytesReceived: UInt64 = 0
         var bytesWritten: UInt64
+        var phases: PhasesObject
         var rootDigest: Nullable<String>
         var verified: Bool
 
@@ -49,9 +51,11 @@ struct ResultObject: Encodable, Equatable {
             blocksSkipped = report.counts.blocksSkipped
             blocksCompared = report.counts.blocksCompared
             blocksDiffering = report.counts.blocksDiffering
+            blocksHeld = report.counts.blocksHeld
             bytesRead = report.counts.bytesRead
             bytesHashed = report.counts.bytesHashed
             bytesWritten = report.counts.bytesWritten
+            phases = PhasesObject(report.counts)
             rootDigest = Nullable(report.rootDigest.map { "\($0)" })
             verified = report.isVerified
         }
