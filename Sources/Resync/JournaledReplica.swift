@@ -34,12 +34,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     // MARK: Finding
 
     /// What stands at the journal's place.
-    private enum Found: ~Copyable {
+    private enum Found {
         case nothing
         /// So little that it says nothing.
         case remains
-        case unfinished(File, DeltaHeader)
-        case committed(DeltaReader<File>, DeltaTrailer)
+        case unfinished(DeltaHeader)
+        case committed(DeltaHeader, DeltaTrailer)
     }
 
     private func find() throws(ResyncError) -> Found {
@@ -57,9 +57,15 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             guard case .notADelta = error else { throw error }
             throw foreign("it is no journal")
         }
-        if let trailer = reader.trailer { return .committed(reader, trailer) }
-        let header = reader.header
-        return .unfinished(reader.intoFile(), header)
+        guard let trailer = reader.trailer else { return .unfinished(reader.header) }
+        return .committed(reader.header, trailer)
+    }
+
+    /// The journal that was found.
+    private func openAgain() throws(ResyncError) -> File {
+        let file = try onJournal { () throws(FileError) in try store.open() }
+        guard let file else { throw foreign("it is gone") }
+        return file
     }
 
     // MARK: Finishing what an earlier run began
@@ -71,11 +77,11 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     func journalOfEarlierRun(
         for target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState
     ) throws(ResyncError) -> DeltaReader<File>? {
-        guard case .committed(var reader, let trailer) = try find() else { return nil }
-        let header = reader.header
+        guard case .committed(let header, let trailer) = try find() else { return nil }
         let needsProof = try !isSure(header, isFor: target, targetState)
         monitor.note(.committed(path: store.path))
         monitor.setDisk(target.virtualSize, blockSize: header.blockSize)
+        var reader = try DeltaReader(reading: try openAgain())
         while try reader.next() != nil {}
         try reader.rewind()
         if needsProof { try checkResult(of: header, trailer, on: target) }
@@ -188,24 +194,26 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     private func unfinished(
         like header: DeltaHeader
     ) throws(ResyncError) -> DeltaWriter<File>? {
-        let file: File
-        let found: DeltaHeader
         switch try find() {
-        case .nothing: return nil
-        case .remains: return nil
+        case .nothing, .remains: return nil
         case .committed: throw foreign("it is one that was committed for another replica")
-        case .unfinished(let foundFile, let foundHeader):
-            file = foundFile
-            found = foundHeader
+        case .unfinished(let found):
+            guard try isOfSameStates(found, header) else { return nil }
+            monitor.note(.unfinished(path: store.path))
+            return try DeltaWriter(continuing: try openAgain())
         }
+    }
+
+    /// Whether an unfinished journal was made of the disks as they are, in the same blocks.
+    private func isOfSameStates(
+        _ found: DeltaHeader, _ header: DeltaHeader
+    ) throws(ResyncError) -> Bool {
         try check(found, isOf: header.base)
         var expected = header
         expected.streamID = found.streamID
         expected.resultDataWriteGUID = found.resultDataWriteGUID
-        let isSame = found == expected && header.base.fileState != .zero
-        guard isSame && header.source.fileState != .zero else { return nil }
-        monitor.note(.unfinished(path: store.path))
-        return try DeltaWriter(continuing: file)
+        return found == expected && header.base.fileState != .zero
+            && header.source.fileState != .zero
     }
 
     /// Checks that an unfinished journal is the replica's own, in whatever state, so that it may be
