@@ -236,16 +236,16 @@ struct ComparisonEngine: Sendable {
         _ findings: [BlockComparison.Finding], _ item: WorkItem, _ range: Range<UInt64>,
         worker: inout Worker, in sink: any DifferenceSink
     ) throws(ResyncError) -> UInt64 {
-        guard var records = worker.records.take() else { return 0 }
-        records.removeAll()
+        guard let box = worker.records else { return 0 }
         let first = range.lowerBound / UInt64(options.blockSize)
         var differences = ItemDifferences(findings, from: first)
         var bytesHashed: UInt64 = 0
+        box.withLock { $0.removeAll() }
         for run in differences.runs {
             let onDisk =
                 first + UInt64(run.blocks.lowerBound)..<first + UInt64(run.blocks.upperBound)
             guard !run.isZero else {
-                records.append(zeros: onDisk)
+                box.withLock { $0.append(zeros: onDisk) }
                 continue
             }
             let start = bytes(ofBlock: run.blocks.lowerBound, in: range).lowerBound
@@ -258,17 +258,12 @@ struct ComparisonEngine: Sendable {
                 bytesHashed += UInt64(end - start)
             }
             if !item.readsReplica { differences.growth += UInt64(end - start) }
-            records.append(
-                first: onDisk.lowerBound, digests: digests,
-                content: worker.primary.bytes.extracting(start..<end))
+            let content = worker.primary.bytes.extracting(start..<end)
+            box.withLock {
+                $0.append(first: onDisk.lowerBound, digests: digests, content: content)
+            }
         }
-        do throws(ResyncError) {
-            try sink.take(differences, at: item.index, records: records)
-        } catch {
-            worker.records = consume records
-            throw error
-        }
-        worker.records = consume records
+        worker.records = try sink.take(differences, at: item.index, records: box)
         return bytesHashed
     }
 

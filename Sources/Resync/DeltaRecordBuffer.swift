@@ -35,6 +35,16 @@ package struct DeltaRecordBuffer: ~Copyable, Sendable {
         self.blockSize = blockSize
     }
 
+    /// An empty buffer of the same size.
+    func another() throws(OutOfMemory) -> DeltaRecordBuffer {
+        try DeltaRecordBuffer(memory: AlignedBuffer(byteCount: memory.byteCount), blockSize)
+    }
+
+    private init(memory: consuming AlignedBuffer, _ blockSize: Int) {
+        self.memory = memory
+        self.blockSize = blockSize
+    }
+
     /// Adds a record.
     ///
     /// - Parameters:

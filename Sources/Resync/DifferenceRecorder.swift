@@ -5,11 +5,13 @@ protocol DifferenceSink: Sendable {
     /// A window begins, of so many items.
     func beginWindow(itemCount: Int)
 
-    /// An item was compared; the records, where there are any, are those of its blocks. Waits until
+    /// An item was compared; the records, where there are any, are those of its blocks. May wait until
     /// what stands before it was taken.
+    ///
+    /// - Returns: the box for the next item's records: this one, or another of the same size.
     func take(
-        _ differences: ItemDifferences, at index: Int, records: borrowing DeltaRecordBuffer
-    ) throws(ResyncError)
+        _ differences: ItemDifferences, at index: Int, records: RecordBox
+    ) throws(ResyncError) -> RecordBox
 
     /// Lets go of whoever waits, after an error: nothing more is taken.
     func cancel()
@@ -18,13 +20,25 @@ protocol DifferenceSink: Sendable {
 /// Writes what differs to a delta stream. Runs of zeros are joined across items and windows, and over
 /// blocks that are zero on both sides, so that the target sees whole payload blocks that became zero.
 ///
-/// Items without records are taken at once; only who has some waits for its turn.
+/// Items without records are taken at once, and so are those with records while there is a spare box;
+/// without one, who has records waits for its turn.
 final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSink {
+    private struct Item {
+        var differences: ItemDifferences
+        /// Nil where there are no records.
+        var records: RecordBox?
+    }
+
+    /// As much as a worker reads at once, each.
+    private static var maximumSpareBoxCount: Int { 4 }
+
     private struct State: ~Copyable {
         /// Made when the first record is there: equal disks leave no stream.
         var writer: DeltaWriter<File>?
         /// What became known of the window's items, by index.
-        var waiting: [ItemDifferences?] = []
+        var waiting: [Item?] = []
+        var spareBoxes: [RecordBox] = []
+        var spareBoxCount = 0
         /// The item whose turn it is.
         var next = 0
         var isCancelled = false
@@ -62,28 +76,39 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
     }
 
     func take(
-        _ differences: ItemDifferences, at index: Int, records: borrowing DeltaRecordBuffer
-    ) throws(ResyncError) {
-        guard records.recordCount > 0 else {
-            return try state.withLock { (state) throws(ResyncError) in
-                state.waiting[index] = differences
-                try drain(&state)
+        _ differences: ItemDifferences, at index: Int, records: RecordBox
+    ) throws(ResyncError) -> RecordBox {
+        let hasRecords = records.withLock { $0.recordCount > 0 }
+        let next = try state.withLock { (state) throws(ResyncError) -> RecordBox? in
+            var box: RecordBox? = records
+            if hasRecords, state.next != index {
+                box = spareBox(like: records, &state)
+                guard box != nil else { return nil }
             }
+            state.waiting[index] = Item(
+                differences: differences, records: hasRecords ? records : nil)
+            try drain(&state, keeping: box === records ? records : nil)
+            return box
         }
-        try state.withLock(when: { $0.next == index || $0.isCancelled }) {
+        if let next { return next }
+        return try state.withLock(when: { $0.next == index || $0.isCancelled }) {
             (state) throws(ResyncError) in
-            guard !state.isCancelled else { return }
-            try begin(differences, &state)
-            try withWriter(&state) { (writer) throws(ResyncError) in
-                guard records.firstBlock >= writer.endBlock else {
-                    throw .outdatedJournal(path: writer.path)
-                }
-                try writer.append(records)
-            }
-            end(differences, &state)
-            state.next += 1
-            try drain(&state)
+            guard !state.isCancelled else { return records }
+            state.waiting[index] = Item(differences: differences, records: records)
+            try drain(&state, keeping: records)
+            return records
         }
+    }
+
+    private func spareBox(like records: RecordBox, _ state: inout State) -> RecordBox? {
+        if let box = state.spareBoxes.popLast() { return box }
+        guard state.spareBoxCount < Self.maximumSpareBoxCount else { return nil }
+        // Without memory for one there is none: it is not needed.
+        let box = try? records.withLock { (records) throws(OutOfMemory) in
+            RecordBox(try records.another())
+        }
+        if box != nil { state.spareBoxCount += 1 }
+        return box
     }
 
     func cancel() {
@@ -108,12 +133,31 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
         }
     }
 
-    /// Takes the items that are known and whose turn it is.
-    private func drain(_ state: inout State) throws(ResyncError) {
-        while state.next < state.waiting.count, let differences = state.waiting[state.next] {
-            try begin(differences, &state)
-            end(differences, &state)
+    /// Takes the items that are known and whose turn it is. Their boxes are spare then, but for one
+    /// that its owner keeps.
+    private func drain(
+        _ state: inout State, keeping kept: RecordBox?
+    ) throws(ResyncError) {
+        while state.next < state.waiting.count, let item = state.waiting[state.next] {
+            try begin(item.differences, &state)
+            if let records = item.records {
+                try write(records, &state)
+                if records !== kept { state.spareBoxes.append(records) }
+            }
+            end(item.differences, &state)
+            state.waiting[state.next] = nil
             state.next += 1
+        }
+    }
+
+    private func write(_ box: RecordBox, _ state: inout State) throws(ResyncError) {
+        try withWriter(&state) { (writer) throws(ResyncError) in
+            try box.withLock { (records) throws(ResyncError) in
+                guard records.firstBlock >= writer.endBlock else {
+                    throw .outdatedJournal(path: writer.path)
+                }
+                try writer.append(records)
+            }
         }
     }
 

@@ -84,6 +84,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         var reader = try DeltaReader(reading: try openAgain())
         while try reader.next() != nil {}
         try reader.rewind()
+        reader.trustStream()
         if needsProof { try checkResult(of: header, trailer, on: target) }
         return reader
     }
@@ -281,8 +282,9 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         resultRoot: BlockDigest
     ) throws(ResyncError) -> DeltaReader<File> {
         try onJournal { () throws(FileError) in try store.flushName() }
-        let reader = try DeltaReader(
+        var reader = try DeltaReader(
             reading: try writer.finish(baseRoot: baseRoot, resultRoot: resultRoot))
+        reader.trustStream()
         monitor.note(.committed(path: store.path))
         return reader
     }

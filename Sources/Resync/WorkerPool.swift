@@ -4,13 +4,16 @@ internal import Glibc
 internal import Storage
 internal import Synchronization
 
+/// A buffer for records that goes from hand to hand.
+typealias RecordBox = Lock<DeltaRecordBuffer>
+
 /// What one thread owns while it compares: a buffer for each side, and a hash context.
 struct Worker: ~Copyable, Sendable {
     var primary: AlignedBuffer
     var replica: AlignedBuffer
     var context: SHA256Context
     /// What it found to differ; nil where nothing is recorded.
-    var records: DeltaRecordBuffer?
+    var records: RecordBox?
 
     /// `recordedBlockSize` is that of blocks which are to be recorded.
     init(byteCount: Int, recordedBlockSize: Int?) throws(OutOfMemory) {
@@ -19,8 +22,8 @@ struct Worker: ~Copyable, Sendable {
         let context = try SHA256Context()
         records = nil
         if let recordedBlockSize {
-            records = try DeltaRecordBuffer(
-                contentByteCount: byteCount, blockSize: recordedBlockSize)
+            records = Lock(
+                try DeltaRecordBuffer(contentByteCount: byteCount, blockSize: recordedBlockSize))
         }
         self.primary = primary
         self.replica = replica
