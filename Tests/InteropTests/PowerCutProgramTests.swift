@@ -28,6 +28,7 @@ struct PowerCutProgramTests {
         let elsewhere = try TemporaryFolder()
         var replica = StoppedReplica(pair: pair, folder: mount.path, label: "")
         replica.options = plan.options
+        replica.needsDurability = true
         if plan.hasJournalElsewhere { replica.journalFolder = elsewhere.path }
         let power = try PowerSwitch(for: mount.path)
         let duration = try duration(of: replica)

@@ -8,7 +8,7 @@ internal import VHDX
 /// A primary, and a replica that differs from it in every way that matters: changed blocks, payload
 /// blocks that are missing and others that became zeros, pieces of them, before and past 4 GiB.
 ///
-/// The replica is only ever copied: each run gets one of its own.
+/// The stale replica is only ever copied: each run gets one of its own.
 final class StalePair: Sendable {
     /// A folder of its own: the primary's calls are told apart from the replica's by it.
     let folder: TemporaryFolder
@@ -64,15 +64,11 @@ final class StalePair: Sendable {
         }
     }
 
-    /// A copy of the stale replica under a name, durable.
-    func copyStale(to path: String) throws {
-        try SparseCopy.make(of: stale, at: path)
-    }
 }
 
 /// Copies of files that leave out their holes.
 enum SparseCopy {
-    static func make(of source: String, at path: String) throws {
+    static func make(of source: String, at path: String, isDurable: Bool = false) throws {
         try DiskFile.remove(path)
         let file = try DiskFile(opening: source, for: .reading)
         let copy = try DiskFile(creating: path)
@@ -92,6 +88,7 @@ enum SparseCopy {
                 position += UInt64(count)
             }
         }
+        guard isDurable else { return }
         try copy.flushCompletely()
         try Folder.flush(PathText.folder(of: path))
     }

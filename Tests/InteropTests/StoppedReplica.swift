@@ -44,6 +44,8 @@ struct StoppedReplica {
     /// Options of each run, the recovery's too.
     var options: [String] = []
     var journalFolder: String?
+    /// Whether power cuts are to come.
+    var needsDurability = false
     /// Names the case where something is not as expected.
     var label: String
 
@@ -59,7 +61,7 @@ struct StoppedReplica {
     /// The stale replica, without a journal.
     func reset() throws {
         try DiskFile.remove(journal)
-        try pair.copyStale(to: replica)
+        try SparseCopy.make(of: pair.stale, at: replica, isDurable: needsDurability)
     }
 
     /// Whether there is a journal with its end.

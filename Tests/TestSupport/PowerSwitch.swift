@@ -40,10 +40,16 @@ package final class PowerSwitch {
     }
 
     private func expect(_ answer: String) throws {
-        let data = output.fileHandleForReading.availableData
-        guard String(decoding: data, as: UTF8.self) == answer else {
+        var bytes = Data()
+        while bytes.last != UInt8(ascii: "\n") {
+            guard let byte = try output.fileHandleForReading.read(upToCount: 1), !byte.isEmpty
+            else { break }
+            bytes += byte
+        }
+        let found = String(decoding: bytes, as: UTF8.self)
+        guard found == answer else {
             throw ProgramFailure.notStarted(
-                command: "the switch of a file system", reason: "no answer: \(answer)")
+                command: "the switch of a file system", reason: "it says \"\(found)\"")
         }
     }
 }
