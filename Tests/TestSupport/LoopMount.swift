@@ -64,8 +64,16 @@ package struct LoopMount: ~Copyable {
         try ExternalProgram.run("mount", ["-o", "loop", image, path]).requireSuccess()
     }
 
-    /// Unmounts. Nobody may have a file open there.
+    /// Unmounts. Nobody may have a file open there, but for a child of this process that is about to
+    /// start: it has everything open that this process has, until it runs its program.
     package mutating func unmount() throws {
+        for _ in 0..<50 {
+            if try ExternalProgram.run("umount", [path]).isSuccess {
+                isMounted = false
+                return
+            }
+            usleep(20_000)
+        }
         try ExternalProgram.run("umount", [path]).requireSuccess()
         isMounted = false
     }

@@ -1,30 +1,29 @@
-import Dispatch
-import Foundation
-import TestSupport
+internal import Dispatch
+package import Foundation
 
 /// The built `vhdresync`, run as a process of its own.
-enum Program {
+package enum Program {
     /// How a run ended and what it wrote.
-    struct Ending {
+    package struct Ending: Sendable {
         /// The exit status, or the number of the signal that ended it.
-        var status: Int32
-        var wasKilled: Bool
-        var output: String
-        var error: String
+        package var status: Int32
+        package var wasKilled: Bool
+        package var output: String
+        package var error: String
     }
 
-    struct NotBuilt: Error {
-        var lookedBeside: [String]
+    package struct NotBuilt: Error {
+        package var lookedBeside: [String]
     }
 
     /// The program did not end, and was killed.
-    struct TimedOut: Error {
-        var arguments: [String]
-        var error: String
+    package struct TimedOut: Error {
+        package var arguments: [String]
+        package var error: String
     }
 
     /// The executable, which lies beside the test bundle.
-    static func path() throws -> URL {
+    package static func path() throws -> URL {
         // On Linux the bundle is a program itself.
         let arguments = ProcessInfo.processInfo.arguments.map { URL(filePath: $0) }
         let candidates = arguments + [Bundle.main.executableURL].compactMap(\.self)
@@ -38,7 +37,7 @@ enum Program {
     /// Runs it to its end. The arguments are without the program's name, the environment is added
     /// to the one of this process, and an output of its own is not in the ending. A launcher is a
     /// command that runs the command that follows it.
-    static func run(
+    package static func run(
         _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
         output: FileHandle? = nil, launcher: [String] = []
     ) throws -> Ending {
@@ -51,12 +50,12 @@ enum Program {
     /// A run that has not ended: a test may send it signals.
     ///
     /// Its output goes to files, so that it never waits for a reader.
-    final class Running {
+    package final class Running {
         private let process = Process()
         private let ended = DispatchSemaphore(value: 0)
         private let files: TemporaryFolder
 
-        init(
+        package init(
             _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
             output: FileHandle? = nil, launcher: [String] = []
         ) throws {
@@ -76,20 +75,23 @@ enum Program {
             try process.run()
         }
 
+        /// Whether it has not ended yet.
+        package var isRunning: Bool { process.isRunning }
+
         /// Sends a signal.
-        func send(_ signal: Int32) {
+        package func send(_ signal: Int32) {
             kill(process.processIdentifier, signal)
         }
 
         /// What has been written to standard error so far.
-        func errorSoFar() throws -> String {
+        package func errorSoFar() throws -> String {
             try text("error")
         }
 
         /// Waits for the end. To be called once.
         ///
         /// - Throws: ``TimedOut`` after so many seconds; or an error of a file.
-        func wait(timeoutSeconds: Int = 120) throws -> Ending {
+        package func wait(timeoutSeconds: Int = 120) throws -> Ending {
             if ended.wait(timeout: .now() + .seconds(timeoutSeconds)) == .timedOut {
                 send(SIGKILL)
                 ended.wait()
