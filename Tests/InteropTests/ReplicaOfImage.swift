@@ -52,6 +52,7 @@ struct ReplicaOfImage {
         let parents = image.parentPaths(besideImageAt: primary)
         let before = try parents.map { try FileState(ofFileAt: $0) }
         try aCopyWithChangedBlocks()
+        try aCopyThatIsElsewhere()
         if root != nil { try everyOtherWay() }
         #expect(try parents.map { try FileState(ofFileAt: $0) } == before, "\(image): parents")
     }
@@ -80,6 +81,37 @@ struct ReplicaOfImage {
         let report = try trial.run(expecting: root)
         #expect(report.counts.blocksDiffering > 0, "\(trial.label)")
         try judge(trial, changes)
+    }
+
+    /// Map there, delta here, applied there: neither side sees the other's disk.
+    private func aCopyThatIsElsewhere() throws {
+        let replica = folder.file("elsewhere.vhdx")
+        try Self.copy(primary, to: replica)
+        let changes = changes(seed: 3, count: 16)
+        try changes.apply(toImageAt: replica)
+        let trial = ResyncTrial(label: "\(image), elsewhere", primary: primary, replica: replica)
+        let (map, delta) = (folder.file("elsewhere.map"), folder.file("elsewhere.delta"))
+        let before = try FileState(ofFileAt: replica)
+        let mapping = DiskMapping(disk: replica, output: map, options: trial.options)
+        let mapped = try mapping.run(monitor: ResyncMonitor())
+        let comparison = DiskComparison(
+            primary: primary, replica: map, output: delta, options: trial.options)
+        let difference = try comparison.run(monitor: ResyncMonitor())
+        #expect(difference.counts.blocksDiffering > 0, "\(trial.label)")
+        #expect(try FileState(ofFileAt: replica) == before, "\(trial.label)")
+        let mapSize = try DiskFile(opening: map, for: .reading).byteCount()
+        #expect(mapSize <= 40 * mapped.counts.blocksTotal + 65536, "\(trial.label)")
+
+        let application = DeltaApply(delta: delta, replica: replica, options: trial.options)
+        let report = try application.run(monitor: ResyncMonitor())
+        #expect(report.isVerified, "\(trial.label)")
+        #expect(report.rootDigest == difference.rootDigest, "\(trial.label)")
+        #expect(
+            report.counts.blocksDiffering == difference.counts.blocksDiffering, "\(trial.label)")
+        try trial.run(expecting: nil)
+        try judge(trial, changes)
+        let again = try application.run(monitor: ResyncMonitor())
+        #expect(again.counts.bytesWritten == 0, "\(trial.label), again")
     }
 
     private func aCopyChangedByQEMU() throws {
