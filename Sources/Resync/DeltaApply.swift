@@ -32,6 +32,7 @@ public struct DeltaApply: Sendable {
         guard header.hasRootDigests else { throw .deltaWithoutProof(path: delta) }
         var options = options
         options.blockSize = header.blockSize
+        options.comparison = .hash
         monitor.setDisk(header.virtualSize, blockSize: header.blockSize)
         _ = try options.sizeOfReplica(at: replica) { (size) throws(ResyncError) in
             guard size == header.virtualSize else {

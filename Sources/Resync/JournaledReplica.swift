@@ -75,6 +75,11 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         try check(reader.header, target)
         monitor.setDisk(target.virtualSize, blockSize: reader.header.blockSize)
         while try reader.next() != nil {}
+        // Whoever wrote it may have ended before it was durable.
+        try onJournal { () throws(FileError) in
+            try reader.input.file.flush()
+            try store.flushName()
+        }
         try reader.rewind()
         if !target.isMarkable {
             try checkResult(of: reader.header, trailer, on: target)
@@ -114,6 +119,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     ) throws(ResyncError) {
         var options = options
         options.blockSize = header.blockSize
+        options.comparison = .hash
         let engine = try ComparisonEngine(
             virtualSize: header.virtualSize, options: options, pass: .digest, monitor: monitor)
         var records = HeldRecords(
@@ -264,6 +270,8 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         switch error {
         case .primaryChanged, .proofFailed, .noSpace: try removeJournal()
         case _ where error.isOutOfSpace: try removeJournal()
+        // What is read of it from now on need not be what is on the device.
+        case .file(.system(.flush, _, _, _)): try removeJournal()
         default: recorder.flush()
         }
     }
