@@ -32,6 +32,7 @@ public struct DeltaApply: Sendable {
         guard header.hasRootDigests else { throw .deltaWithoutProof(path: delta) }
         var options = options
         options.blockSize = header.blockSize
+        options.comparison = .hash
         monitor.setDisk(header.virtualSize, blockSize: header.blockSize)
         let (_, mark) = try options.inspectReplica(at: replica) { (size) throws(ResyncError) in
             guard size == header.virtualSize else {

@@ -152,18 +152,21 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
 
     private func write(_ box: RecordBox, _ state: inout State) throws(ResyncError) {
         try withWriter(&state) { (writer) throws(ResyncError) in
-            try box.withLock { (records) throws(ResyncError) in
-                guard records.firstBlock >= writer.endBlock else {
-                    throw .outdatedJournal(path: writer.path)
-                }
-                try writer.append(records)
-            }
+            try box.withLock { (records) throws(ResyncError) in try writer.append(records) }
         }
     }
 
     /// What comes before the records of an item.
+    ///
+    /// - Throws: ``ResyncError/outdatedJournal(path:)`` where the item differs and stands before the end
+    ///   of what an earlier run recorded.
     private func begin(_ differences: ItemDifferences, _ state: inout State) throws(ResyncError) {
         let first = differences.blocks.lowerBound
+        if differences.hasAny, let writer = state.writer.take() {
+            let (end, path) = (writer.endBlock, writer.path)
+            state.writer = consume writer
+            guard first >= end else { throw .outdatedJournal(path: path) }
+        }
         let leading = first + differences.leadingZeros.count
         state.growth += differences.growth
         state.zeros = min(state.zeros.lowerBound, leading)..<leading

@@ -33,6 +33,9 @@ struct ItemDifferences: Equatable, Sendable {
     /// Bytes of content that differ and that the replica has no space for yet.
     var growth: UInt64 = 0
 
+    /// Whether any block differs.
+    var hasAny: Bool { !runs.isEmpty || leadingZeros.differs || trailingZeros.differs }
+
     /// Looks through the findings of an item that starts with this block.
     init(_ findings: [BlockComparison.Finding], from first: UInt64) {
         blocks = first..<first + UInt64(findings.count)

@@ -5,7 +5,8 @@ struct JournalStore<File: RandomAccessFile & ~Copyable>: Sendable {
     /// What to call it in a message, and where a mark says that it is.
     var path: String
 
-    /// A new, empty journal in place of what is there; nobody else can write to it while it is open.
+    /// The file for a new journal, made where there is none; nobody else can write to it while it is
+    /// open. What it holds goes when the journal is begun, which sees that it does so durably.
     var create: @Sendable () throws(FileError) -> File
 
     /// What is there, for writing, locked as a new one is; nil where there is none.
@@ -52,7 +53,6 @@ extension JournalStore where File == DiskFile {
         create = { () throws(FileError) in
             let file = try DiskFile(creatingOrOpening: path)
             try file.lock(for: .writing)
-            try file.setByteCount(0)
             return file
         }
         open = { () throws(FileError) in

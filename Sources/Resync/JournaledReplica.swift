@@ -83,6 +83,11 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         monitor.setDisk(target.virtualSize, blockSize: header.blockSize)
         var reader = try DeltaReader(reading: try openAgain())
         while try reader.next() != nil {}
+        // Whoever wrote it may have ended before it was durable.
+        try onJournal { () throws(FileError) in
+            try reader.input.file.flush()
+            try store.flushName()
+        }
         try reader.rewind()
         reader.trustStream()
         if needsProof { try checkResult(of: header, trailer, on: target) }
@@ -296,6 +301,8 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         switch error {
         case .primaryChanged, .proofFailed, .noSpace: try removeJournal()
         case _ where error.isOutOfSpace: try removeJournal()
+        // What is read of it from now on need not be what is on the device.
+        case .file(.system(.flush, _, _, _)): try removeJournal()
         default: recorder.flush()
         }
     }

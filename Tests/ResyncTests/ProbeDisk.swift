@@ -114,3 +114,15 @@ struct ProbeDisk<Base: BlockTarget & ~Copyable>: ~Copyable, BlockTarget {
 
     func commit() throws(VHDXError) { try base.commit() }
 }
+
+extension ProbeDisk: ReplicaTarget where Base: ReplicaTarget & ~Copyable {
+    var virtualDiskID: GUID { base.virtualDiskID }
+    var dataWriteGUID: GUID { base.dataWriteGUID }
+    var isMarkable: Bool { base.isMarkable }
+    var mark: ApplyMark? { base.mark }
+    func chooseDataWriteGUID(_ guid: GUID) { base.chooseDataWriteGUID(guid) }
+    func setMark(_ mark: ApplyMark) throws(VHDXError) { try base.setMark(mark) }
+    func removeMark() throws(VHDXError) { try base.removeMark() }
+    consuming func close() throws(VHDXError) { try base.close() }
+    consuming func abandon() { base.abandon() }
+}

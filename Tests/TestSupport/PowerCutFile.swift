@@ -19,13 +19,15 @@ package final class PowerCutFile: RandomAccessFile {
         package let description: String
     }
 
-    fileprivate enum Step {
+    enum Step {
         case write([UInt8], at: UInt64)
         case clear(Range<UInt64>)
         case grow(to: UInt64)
         case resize(to: UInt64)
         case flush
         case mark(String)
+        /// From now on the name leads to the file with this number, or to none.
+        case name(Int?)
     }
 
     private struct State {
@@ -65,7 +67,7 @@ package final class PowerCutFile: RandomAccessFile {
         state.withLock { state in
             state.steps.count { step in
                 switch step {
-                case .flush, .mark: false
+                case .flush, .mark, .name: false
                 case .write, .clear, .grow, .resize: true
                 }
             }
@@ -196,14 +198,14 @@ extension PowerCutFile {
         }
     }
 
-    fileprivate enum Fate: Equatable {
+    enum Fate: Equatable {
         case lost
         case whole
         /// In parts, drawn from the seed.
         case torn(seed: UInt64)
     }
 
-    fileprivate static func outcomes(
+    static func outcomes(
         of changes: [Step], limit: Int, using generator: inout SeededGenerator
     ) -> [[Fate]] {
         let count = changes.count
@@ -246,7 +248,7 @@ extension PowerCutFile {
         return outcomes
     }
 
-    fileprivate static func describe(_ changes: [Step], _ outcome: [Fate]) -> String {
+    static func describe(_ changes: [Step], _ outcome: [Fate]) -> String {
         guard !changes.isEmpty else { return "nothing since" }
         return zip(changes, outcome).prefix(24).map { step, fate in
             switch fate {
@@ -259,7 +261,7 @@ extension PowerCutFile {
 }
 
 extension PowerCutFile.Step: CustomStringConvertible {
-    fileprivate var description: String {
+    var description: String {
         switch self {
         case .write(let bytes, let offset): "write \(bytes.count)@\(offset)"
         case .clear(let range): "clear \(range.byteCount)@\(range.lowerBound)"
@@ -267,17 +269,18 @@ extension PowerCutFile.Step: CustomStringConvertible {
         case .resize(let size): "resize to \(size)"
         case .flush: "flush"
         case .mark(let name): name
+        case .name(let file): file == nil ? "remove" : "create"
         }
     }
 
     /// The parts of which a cut may leave any: the sectors of a write, pages of a cleared range,
     /// in at most about a hundred pieces.
-    fileprivate var pieces: [Range<UInt64>] {
+    var pieces: [Range<UInt64>] {
         switch self {
         case .write(let bytes, let offset):
             Self.split(offset..<(offset + UInt64(bytes.count)), by: 512)
         case .clear(let range): Self.split(range, by: 4096)
-        case .grow, .resize, .flush, .mark: []
+        case .grow, .resize, .flush, .mark, .name: []
         }
     }
 
@@ -296,18 +299,18 @@ extension PowerCutFile.Step: CustomStringConvertible {
 }
 
 extension SparseBytes {
-    fileprivate mutating func apply(_ step: PowerCutFile.Step) {
+    mutating func apply(_ step: PowerCutFile.Step) {
         switch step {
         case .write(let bytes, let offset): write(bytes.rawSpan, at: offset)
         case .clear(let range): clear(range)
         case .grow(let size): resize(to: max(size, byteCount))
         case .resize(let size): resize(to: size)
-        case .flush, .mark: break
+        case .flush, .mark, .name: break
         }
     }
 
-    fileprivate mutating func apply(
-        _ step: PowerCutFile.Step, _ fate: PowerCutFile.Fate, _ garbling: Range<UInt64>
+    mutating func apply(
+        _ step: PowerCutFile.Step, _ fate: PowerCutFile.Fate, _ garbling: Range<UInt64> = 0..<0
     ) {
         switch fate {
         case .lost: break

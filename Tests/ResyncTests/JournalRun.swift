@@ -1,0 +1,298 @@
+import BlockIO
+import Glibc
+import Storage
+import TestSupport
+import VHDX
+
+@testable import Resync
+
+/// A run that writes a replica in memory through a journal in memory: what ``LocalResync`` does with
+/// files.
+struct JournalRun: Sendable {
+    var options = ResyncOptions(workerCount: 1)
+    var monitor = ResyncMonitor()
+    /// Sees what is read of the primary, and what is done to the replica.
+    var primaryProbe = Probe()
+    var replicaProbe = Probe()
+    /// What tells one state of a file from another.
+    var sourceState = fileState(1)
+    var replicaState = fileState(2)
+    /// Runs last before the commit point.
+    var check: @Sendable () throws(ResyncError) -> Void = { () throws(ResyncError) in }
+    /// Hears of each step that is done.
+    var didReach: @Sendable (Step) -> Void = { _ in }
+
+    enum Step: String, Sendable {
+        case committed, applied, done
+    }
+
+    typealias Roots = ComparisonEngine.Roots
+
+    init(blockSize: Int = 65536, workerCount: Int = 1, comparison: Comparison = .hash) {
+        options.blockSize = blockSize
+        options.workerCount = workerCount
+        options.comparison = comparison
+    }
+
+    static func fileState(_ number: UInt8) -> BlockDigest {
+        BlockDigest(
+            decoding: [UInt8](repeating: number, count: BlockDigest.byteCount).rawSpan, at: 0)
+    }
+
+    func journaled<Journal: RandomAccessFile>(
+        _ store: JournalStore<Journal>
+    ) -> JournaledReplica<Journal> {
+        JournaledReplica(
+            store: store, options: options, monitor: monitor, replica: "/memory/replica.vhdx")
+    }
+
+    /// Finishes what an earlier run began, records, writes, closes, and removes the journal.
+    @discardableResult
+    func callAsFunction<Target: ReplicaTarget & ~Copyable, Journal: RandomAccessFile>(
+        _ primary: MemoryFile, _ store: JournalStore<Journal>,
+        to open: () throws(VHDXError) -> Target
+    ) throws(ResyncError) -> Roots? {
+        try recover(store, open)
+        let target = ProbeDisk(try onDisk(.replica, open), replicaProbe)
+        let wasMarked = target.mark != nil
+        var recorded: Recorded<Journal>
+        do throws(ResyncError) {
+            recorded = try record(primary, store, on: target)
+        } catch {
+            target.abandon()
+            throw error
+        }
+        let roots = recorded.roots
+        if let journal = recorded.journal.take() {
+            didReach(.committed)
+            try write(journal, store, to: target)
+            return roots
+        }
+        if wasMarked {
+            try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+        }
+        try close(target)
+        try journaled(store).removeJournal()
+        return roots
+    }
+
+    /// Records what differs, and commits.
+    func record<Target: ReplicaTarget & ~Copyable, Journal: RandomAccessFile>(
+        _ primary: MemoryFile, _ store: JournalStore<Journal>, on target: borrowing Target
+    ) throws(ResyncError) -> Recorded<Journal> {
+        let source = ProbeDisk(
+            ReadOnlyTarget(
+                try onDisk(.primary) { () throws(VHDXError) in try ImageReader(primary) }),
+            primaryProbe)
+        monitor.setDisk(source.virtualSize, blockSize: options.blockSize)
+        return try journaled(store).record(
+            source, DiskState(virtualDiskID: .zero, dataWriteGUID: .zero, fileState: sourceState),
+            on: target,
+            DiskState(
+                virtualDiskID: target.virtualDiskID, dataWriteGUID: target.dataWriteGUID,
+                fileState: replicaState), check: check)
+    }
+
+    /// Writes the committed journal of an earlier run.
+    ///
+    /// - Returns: whether there was one.
+    @discardableResult
+    func recover<Target: ReplicaTarget & ~Copyable, Journal: RandomAccessFile>(
+        _ store: JournalStore<Journal>, _ open: () throws(VHDXError) -> Target
+    ) throws(ResyncError) -> Bool {
+        let target = ProbeDisk(try onDisk(.replica, open), replicaProbe)
+        let journal: DeltaReader<Journal>?
+        do throws(ResyncError) {
+            journal = try journaled(store).journalOfEarlierRun(for: target)
+        } catch {
+            target.abandon()
+            throw error
+        }
+        if let journal {
+            try write(journal, store, to: target)
+            return true
+        }
+        target.abandon()
+        return false
+    }
+
+    /// Writes a committed journal, closes the replica, and removes the journal.
+    func write<Target: ReplicaTarget & ~Copyable, Journal: RandomAccessFile>(
+        _ journal: consuming DeltaReader<Journal>, _ store: JournalStore<Journal>,
+        to target: consuming Target
+    ) throws(ResyncError) {
+        do throws(ResyncError) {
+            try journaled(store).apply(journal, to: target)
+        } catch {
+            target.abandon()
+            throw error
+        }
+        try close(target)
+        didReach(.applied)
+        try journaled(store).removeJournal()
+        didReach(.done)
+    }
+
+    private func close<Target: ReplicaTarget & ~Copyable>(
+        _ target: consuming Target
+    ) throws(ResyncError) {
+        do throws(VHDXError) {
+            try target.close()
+        } catch {
+            throw .disk(.replica, error)
+        }
+    }
+
+    var counts: ResyncCounts { monitor.counts }
+}
+
+/// The one place of a journal, with a file in memory that stands there or not.
+final class JournalPlace<File: RandomAccessFile>: Sendable {
+    /// The file that stands there, as who opens it gets it.
+    let file: File
+    private let memory: MemoryFile
+    private let isThere: Lock<Bool>
+    /// How many calls there were on the name, and which of them fails.
+    private let calls: Lock<(count: Int, failing: Int?)>
+
+    static var path: String { "/memory/replica.vhdx.resync" }
+
+    init(_ file: File, in memory: MemoryFile, isThere: Bool, failing: Int? = nil) {
+        self.file = file
+        self.memory = memory
+        self.isThere = Lock(isThere)
+        calls = Lock((0, failing))
+    }
+
+    /// How many calls on the name have been made.
+    var callCount: Int { calls.withLock { $0.count } }
+
+    /// What stands there.
+    var content: SparseBytes? { isThere.withLock { $0 } ? memory.content : nil }
+
+    private func check(_ operation: FileOperation) throws(FileError) {
+        let fails = calls.withLock { calls in
+            calls.count += 1
+            return calls.failing.map { $0 == calls.count - 1 } ?? false
+        }
+        if fails { throw .system(operation, path: Self.path, at: nil, errno: EIO) }
+    }
+
+    var store: JournalStore<File> {
+        JournalStore(
+            path: Self.path,
+            create: { () throws(FileError) in
+                try self.check(.create)
+                self.isThere.withLock { $0 = true }
+                return self.file
+            },
+            open: { () throws(FileError) in
+                guard self.isThere.withLock({ $0 }) else { return nil }
+                try self.check(.open)
+                return self.file
+            },
+            openForReading: { () throws(FileError) in
+                try self.check(.open)
+                return self.file
+            },
+            flushName: { () throws(FileError) in try self.check(.flush) },
+            remove: { () throws(FileError) in
+                try self.check(.remove)
+                self.isThere.withLock { $0 = false }
+                self.memory.content = SparseBytes()
+            })
+    }
+}
+
+extension JournalPlace where File == MemoryFile {
+    /// A place where this stands, or nothing.
+    convenience init(_ content: SparseBytes? = nil) {
+        let memory = MemoryFile(name: Self.path, content: content ?? SparseBytes())
+        self.init(memory, in: memory, isThere: content != nil)
+    }
+
+    convenience init(_ bytes: [UInt8]) {
+        var content = SparseBytes()
+        content.put(bytes, at: 0)
+        self.init(content)
+    }
+
+    /// All bytes of what stands there.
+    var bytes: [UInt8] {
+        guard let content else { return [] }
+        return content.bytes(in: 0..<content.byteCount)
+    }
+
+    /// What the records of the stream say, runs joined.
+    func entries() throws -> [DeltaEntry] {
+        var reader = try DeltaReader(reading: file)
+        let blockSize = reader.header.blockSize
+        return try reader.entries().joined(blockSize: blockSize)
+    }
+}
+
+extension JournalStore where File == PowerCutDisk.File {
+    static var journalName: String { "journal" }
+
+    /// The journal among the files of a disk that loses power.
+    init(on disk: PowerCutDisk) {
+        self.init(
+            path: JournalPlace<MemoryFile>.path,
+            create: { () throws(FileError) in disk.openOrCreate(Self.journalName) },
+            open: { () throws(FileError) in disk.open(Self.journalName) },
+            openForReading: { () throws(FileError) in
+                guard let file = disk.open(Self.journalName) else {
+                    throw .system(.open, path: Self.journalName, at: nil, errno: ENOENT)
+                }
+                return file
+            },
+            flushName: { () throws(FileError) in disk.flushNames() },
+            remove: { () throws(FileError) in
+                if disk.remove(Self.journalName) { disk.flushNames() }
+            })
+    }
+}
+
+extension Sequence<DeltaEntry> {
+    /// The same with neighbours of one kind as one.
+    func joined(blockSize: Int) -> [DeltaEntry] {
+        reduce(into: []) { result, entry in
+            switch (result.last, entry) {
+            case (.zeros(let before), .zeros(let blocks))
+            where before.upperBound == blocks.lowerBound:
+                result[result.count - 1] = .zeros(before.lowerBound..<blocks.upperBound)
+            case (.data(let first, let content), .data(let next, let more))
+            where first + UInt64(content.count).dividedRoundingUp(by: UInt64(blockSize)) == next:
+                result[result.count - 1] = .data(first: first, content: content + more)
+            default: result.append(entry)
+            }
+        }
+    }
+
+    /// The blocks of all entries.
+    func blocks(blockSize: Int) -> [Range<UInt64>] {
+        map { entry in
+            switch entry {
+            case .zeros(let blocks): blocks
+            case .data(let first, let content):
+                first..<first + UInt64(content.count).dividedRoundingUp(by: UInt64(blockSize))
+            }
+        }
+    }
+}
+
+extension SparseBytes {
+    /// What a disk of this content becomes by the entries of a delta stream.
+    func applying(_ entries: [DeltaEntry], blockSize: Int) -> SparseBytes {
+        var content = self
+        let size = UInt64(blockSize)
+        for entry in entries {
+            switch entry {
+            case .zeros(let blocks):
+                content.clear(blocks.lowerBound * size..<min(blocks.upperBound * size, byteCount))
+            case .data(let first, let bytes): content.put(bytes, at: first * size)
+            }
+        }
+        return content
+    }
+}
