@@ -27,11 +27,6 @@ extension JournalStore where File == DiskFile {
     init(ofReplicaAt replica: String, _ options: ResyncOptions) throws(ResyncError) {
         let isDevice = DiskFile.isDevice(replica)
         guard let folder = options.journalFolder else {
-            guard !isDevice else {
-                throw .invalidOption(
-                    "the folder of a device is no place for a journal: "
-                        + "'--journal-dir' names one, or '--in-place' does without")
-            }
             self.init(
                 at: try onJournal { () throws(FileError) in try Folder.realPath(of: replica) }
                     + Self.suffix)

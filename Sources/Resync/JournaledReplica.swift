@@ -319,6 +319,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         header.resultDataWriteGUID = .random()
         _ = try unfinished(like: header)
         var growth: UInt64 = 0
+        monitor.note(.unfinished(path: store.path))
         var writer = try DeltaWriter(
             header, to: try onJournal { () throws(FileError) in try store.create() })
         monitor.begin(

@@ -117,7 +117,7 @@ struct DifferenceRecorderTests {
             records.append(
                 first: UInt64(blocks.lowerBound), digests: digests, content: bytes.rawSpan)
         }
-        try recorder.take(differences, at: index, records: records)
+        _ = try recorder.take(differences, at: index, records: RecordBox(records))
     }
 
     private func recorder(

@@ -193,7 +193,8 @@ struct JournalResumeTests {
             if index > 0 {
                 let target = try ImageWriter(example.replica)
                 let second = resyncError {
-                    _ = try JournalRun().journaled(place.store).journalOfEarlierRun(for: target)
+                    _ = try JournalRun().journaled(place.store).journalOfEarlierRun(
+                        for: target, .unknown)
                 }
                 target.abandon()
                 #expect(second == error, "\(index)")

@@ -103,7 +103,12 @@ struct JournalRun: Sendable {
         let target = ProbeDisk(try onDisk(.replica, open), replicaProbe)
         let journal: DeltaReader<Journal>?
         do throws(ResyncError) {
-            journal = try journaled(store).journalOfEarlierRun(for: target)
+            journal = try journaled(store).journalOfEarlierRun(
+                for: target,
+                // A file that may be another: its content must prove it where it has no mark.
+                DiskState(
+                    virtualDiskID: target.virtualDiskID, dataWriteGUID: target.dataWriteGUID,
+                    fileState: .zero))
         } catch {
             target.abandon()
             throw error

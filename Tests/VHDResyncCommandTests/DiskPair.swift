@@ -10,6 +10,9 @@ struct DiskPair {
     let primary: String
     let replica: String
 
+    /// Where the journal of the replica stands.
+    var journal: String { replica + ".resync" }
+
     /// Bytes of data that the primary holds, in runs of 1 MiB with as much space between them.
     let dataByteCount: Int
 
