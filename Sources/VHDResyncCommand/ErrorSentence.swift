@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Resync
 internal import Storage
 internal import VHDX
@@ -67,17 +66,6 @@ extension ResyncError {
         case .stopped, .proofFailed, .contentDiffersAfterWriting, .primaryChanged: return blocks
         default: return "up to \(blocks)"
         }
-    }
-
-    /// Whether a file system is full, or a quota is used up.
-    private var isOutOfSpace: Bool {
-        let fileError: FileError
-        switch self {
-        case .disk(_, .file(let error)), .file(let error): fileError = error
-        default: return false
-        }
-        guard case .system(_, _, _, let errno) = fileError else { return false }
-        return errno == ENOSPC || errno == EDQUOT
     }
 }
 
