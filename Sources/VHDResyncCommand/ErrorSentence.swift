@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Resync
 internal import Storage
 internal import VHDX

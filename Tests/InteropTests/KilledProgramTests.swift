@@ -108,13 +108,13 @@ struct KilledProgramTests {
 
     @Test("At any time of a run, on all cores")
     func atAnyTime() throws {
-        let pair = try StalePair(blockCount: 96)
+        let pair = try StalePair(blockCount: 64)
         var replica = replica("", of: pair)
         try replica.reset()
         let duration = try duration(of: replica, replica.job)
         var random = SeededGenerator(seed: 70)
         var tally = RemainsTally(of: "kills")
-        for index in 0..<80 {
+        for index in 0..<60 {
             let delay = UInt32.random(in: 0..<duration, using: &random)
             replica.label = "seed 70, run \(index), after \(delay) µs"
             try replica.reset()
@@ -129,7 +129,7 @@ struct KilledProgramTests {
 
     @Test("At any time after the commit, on all cores, and its recovery after that")
     func whileApplying() throws {
-        let pair = try StalePair(blockCount: 96)
+        let pair = try StalePair(blockCount: 64)
         var replica = replica("", of: pair)
         try replica.reset()
         let atCommit = try sizeOfJournal(of: replica)
@@ -137,7 +137,7 @@ struct KilledProgramTests {
         var random = SeededGenerator(seed: 71)
         var tally = RemainsTally(of: "kills")
         var recoveries = RemainsTally(of: "kills")
-        for index in 0..<60 {
+        for index in 0..<50 {
             let delays = (0..<3).map { _ in UInt32.random(in: 0..<duration, using: &random) }
             replica.label = "seed 71, run \(index), \(delays[0]) µs after the commit"
             try replica.reset()

@@ -67,24 +67,24 @@ struct PowerCutProgramTests {
 
     @Test("On ext4, at any time", .enabled(if: ext4 == nil, "\(ext4 ?? "")"))
     func onExt4() throws {
-        _ = try cut(Plan(fileSystem: .ext4, count: 40, seed: 80), "ext4, at any time")
+        _ = try cut(Plan(fileSystem: .ext4, count: 30, seed: 80), "ext4, at any time")
     }
 
     @Test("On ext4, after the commit", .enabled(if: ext4 == nil, "\(ext4 ?? "")"))
     func onExt4WhileApplying() throws {
-        let plan = Plan(fileSystem: .ext4, count: 25, seed: 81, waitsForCommit: true)
+        let plan = Plan(fileSystem: .ext4, count: 20, seed: 81, waitsForCommit: true)
         let tally = try cut(plan, "ext4, after the commit")
         #expect(tally[.refused] > 0)
     }
 
     @Test("On XFS, at any time", .enabled(if: xfs == nil, "\(xfs ?? "")"))
     func onXFS() throws {
-        _ = try cut(Plan(fileSystem: .xfs, count: 30, seed: 82), "XFS, at any time")
+        _ = try cut(Plan(fileSystem: .xfs, count: 20, seed: 82), "XFS, at any time")
     }
 
     @Test("On XFS, after the commit", .enabled(if: xfs == nil, "\(xfs ?? "")"))
     func onXFSWhileApplying() throws {
-        let plan = Plan(fileSystem: .xfs, count: 20, seed: 83, waitsForCommit: true)
+        let plan = Plan(fileSystem: .xfs, count: 15, seed: 83, waitsForCommit: true)
         let tally = try cut(plan, "XFS, after the commit")
         #expect(tally[.refused] > 0)
     }
@@ -94,7 +94,7 @@ struct PowerCutProgramTests {
         arguments: [false, true])
     func withJournalElsewhere(_ waits: Bool) throws {
         let plan = Plan(
-            fileSystem: .ext4, count: 8, seed: waits ? 85 : 84, hasJournalElsewhere: true,
+            fileSystem: .ext4, count: 6, seed: waits ? 85 : 84, hasJournalElsewhere: true,
             waitsForCommit: waits)
         _ = try cut(
             plan, "ext4, the journal elsewhere, \(waits ? "after the commit" : "at any time")")
@@ -105,7 +105,7 @@ struct PowerCutProgramTests {
         .enabled(if: xfs == nil, "\(xfs ?? "")"), arguments: [false, true])
     func throughClone(_ waits: Bool) throws {
         let plan = Plan(
-            fileSystem: .xfs, count: 15, seed: waits ? 87 : 86, options: ["--apply", "clone"],
+            fileSystem: .xfs, count: 12, seed: waits ? 87 : 86, options: ["--apply", "clone"],
             waitsForCommit: waits)
         let tally = try cut(
             plan, "XFS, through a clone, \(waits ? "after the commit" : "at any time")")

@@ -51,11 +51,14 @@ struct StoppedReplica {
 
     var replica: String { folder + "/replica.vhdx" }
     var journal: String { (journalFolder ?? folder) + "/replica.vhdx.resync" }
+    /// Options of the main job alone. Larger blocks are fewer: most of the time of a run on a small
+    /// disk goes into looking at each of them.
+    var jobOptions = ["--block-size", "256K"]
     var allOptions: [String] {
         options + (journalFolder.map { ["--journal-dir", $0] } ?? []) + ["-q"]
     }
     /// The main job.
-    var job: [String] { allOptions + [pair.primary, replica] }
+    var job: [String] { jobOptions + allOptions + [pair.primary, replica] }
     var recovery: [String] { ["recover"] + allOptions + [replica] }
 
     /// The stale replica, without a journal.
@@ -101,7 +104,7 @@ struct StoppedReplica {
         tally.count(remains)
         if remains == .refused {
             #expect(isCommitted, "\(label): nothing can finish it")
-            try expectRefusal()
+            try expectRefusal(inEachWay: tally[remains] % 8 == 1)
         } else if isFirst {
             try expectThatQEMUReadsIt(as: remains)
         }
@@ -131,16 +134,17 @@ struct StoppedReplica {
 
     /// A marked replica opens nowhere: not for the program, and not for QEMU, which may even replay
     /// its log before.
-    func expectRefusal() throws {
+    private func expectRefusal(inEachWay: Bool) throws {
         let dryRun = try Program.run(["--dry-run", "-q", pair.primary, replica])
         #expect(dryRun.status == 8, "\(label): \(dryRun.error)")
         #expect(dryRun.error.contains("vhdresync recover"), "\(label): \(dryRun.error)")
-        #expect(try Program.run(["check", replica]).status == 8, "\(label): check")
         let copies = try TemporaryFolder()
         let copy = copies.file("copy.vhdx")
         try SparseCopy.make(of: replica, at: copy)
         let check = try QEMU.img(["check", "-q", "-r", "all", "-f", "vhdx", copy])
         #expect(!check.isSuccess, "\(label): QEMU checks it")
+        guard inEachWay else { return }
+        #expect(try Program.run(["check", replica]).status == 8, "\(label): check")
         let information = try QEMU.img(["info", "-f", "vhdx", copy])
         #expect(!information.isSuccess, "\(label): QEMU opens it")
     }
