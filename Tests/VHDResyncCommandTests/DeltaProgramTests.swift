@@ -59,7 +59,9 @@ import VHDX
         #expect(ending.status == 0)
         let size = try DiskPair.bytes(of: delta).count
         #expect(ending.output.contains("  file:      \(delta), "), "\(ending.output)")
-        let json = try Program.run(["diff", pair.primary, pair.replica, "-o", delta, "--json", "-q"])
+        let json = try Program.run([
+            "diff", pair.primary, pair.replica, "-o", delta, "--json", "-q",
+        ])
         let output = try #require(try disk(json)["output"] as? [String: Any])
         #expect(Set(output.keys) == JSONKeys.output)
         #expect(output["path"] as? String == delta)
@@ -124,7 +126,8 @@ import VHDX
         #expect(mapText.status == 0)
         #expect(mapText.output.contains("kind:            digest map, version 1\n"))
         #expect(mapText.output.contains("blocks:          49152, 49144 of them zero\n"))
-        let mapObject = try JSONKeys.object(try Program.run(["info", carried.map, "--json"]).output)
+        let mapObject = try JSONKeys.object(
+            try Program.run(["info", carried.map, "--json"]).output)
         #expect(Set(mapObject.keys) == ["returnValue", "returnName", "map"])
         let map = try #require(mapObject["map"] as? [String: Any])
         #expect(Set(map.keys) == JSONKeys.map)

@@ -90,8 +90,10 @@ import VHDX
         func text(_ role: Role, _ path: String) -> String {
             run.text(.disk(role, .notVHDX(path: path)))
         }
-        #expect(text(.replica, "r.vhdx").hasSuffix("; if its bytes are those of the disk, say so "
-            + "with '--replica-format raw'"))
+        #expect(
+            text(.replica, "r.vhdx").hasSuffix(
+                "; if its bytes are those of the disk, say so "
+                    + "with '--replica-format raw'"))
         // A parent is an image in any case.
         #expect(text(.replica, "parent.vhdx").hasSuffix("'vhdxfile'"))
         run.verb = .apply
