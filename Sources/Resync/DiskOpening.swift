@@ -40,9 +40,10 @@ extension ReplicaDisk {
         }
     }
 
-    /// The state in which it was found.
+    /// The state in which it was found. A device does not tell that it was written to.
     func state(at path: String) throws(ResyncError) -> DiskState {
-        let fingerprint = DiskFile.fingerprint(ofFileAt: path)
+        let fingerprint =
+            DiskFile.isDevice(path) ? nil : DiskFile.fingerprint(ofFileAt: path)
         return DiskState(
             virtualDiskID: virtualDiskID, dataWriteGUID: dataWriteGUID,
             fileState: try fingerprint.map { (print) throws(ResyncError) in

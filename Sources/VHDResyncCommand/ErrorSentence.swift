@@ -151,7 +151,8 @@ struct ErrorSentence {
     private func halfWritten(_ state: ReplicaState) -> String {
         if options.writeMethod == .inPlace, case .none = state.journal {
             let when =
-                error.isPrimaryChanged ? "run the same command again while nothing uses the primary"
+                error.isPrimaryChanged
+                ? "run the same command again while nothing uses the primary"
                 : "run the same command again"
             return state.isMarkable
                 ? "\(writtenBlocks), and the replica refuses to open until a run has finished it: "

@@ -15,7 +15,9 @@ enum Summary {
             let proof = report.isVerified ? ": verified" : ", not verified"
             headline = "\(replica) now reads as \(primary)\(proof)"
         }
-        guard !options.isDryRun else { return text(headline, looking(report) + end(report, elapsed)) }
+        guard !options.isDryRun else {
+            return text(headline, looking(report) + end(report, elapsed))
+        }
         let lines = looking(report) + writing(report, options.writeMethod) + end(report, elapsed)
         return text(headline, lines)
     }

@@ -255,7 +255,7 @@ import VHDX
     }
 
     @Test func fullFileSystem() throws {
-        let pair = try DiskPair(dataByteCount: 48 << 20)
+        let pair = try DiskPair(dataByteCount: 48 << 20, isRandom: true)
         let before = try DiskPair.bytes(of: pair.replica)
         let folder = pair.folder.file("journals")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)

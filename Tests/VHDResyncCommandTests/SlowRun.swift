@@ -24,10 +24,14 @@ enum SlowRun {
     static func untilItRecords(
         _ pair: DiskPair, _ options: [String] = []
     ) throws -> Program.Running {
-        try start(pair, options) {
-            let journal = FileManager.default.contents(atPath: pair.journal)
-            return (journal?.count ?? 0) > 1 << 20
-        }
+        try start(pair, options) { FileManager.default.fileExists(atPath: pair.journal) }
+    }
+
+    /// Starts it, and returns when the replica bears its mark.
+    static func untilItIsMarked(
+        _ pair: DiskPair, _ options: [String] = []
+    ) throws -> Program.Running {
+        try start(pair, options) { try ImageHeaders(pair.replica).hasMark }
     }
 
     private static func start(
@@ -44,13 +48,30 @@ enum SlowRun {
         return running
     }
 
-    private struct ImageHeaders: Equatable {
+    private struct ImageHeaders {
         var bytes: Data?
+        var metadata: Data?
 
         init(_ path: String) throws {
             let file = try #require(FileHandle(forReadingAtPath: path))
             try file.seek(toOffset: 65536)
             bytes = try file.read(upToCount: 131_072)
+            // The table of the metadata region of an image that was made here.
+            try file.seek(toOffset: 2 << 20)
+            metadata = try file.read(upToCount: 65536)
+        }
+
+        /// Whether an item is there with the ID of a mark.
+        var hasMark: Bool {
+            let itemID: [UInt8] = [
+                0xB1, 0xE8, 0x6B, 0x3A, 0x02, 0x70, 0x7B, 0x48, 0x97, 0xC8, 0xA9, 0x2F, 0x20, 0x5C,
+                0x5D, 0x24,
+            ]
+            return metadata?.range(of: Data(itemID)) != nil
+        }
+
+        static func != (first: ImageHeaders, second: ImageHeaders) -> Bool {
+            first.bytes != second.bytes
         }
     }
 }
