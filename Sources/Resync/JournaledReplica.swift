@@ -190,7 +190,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         expected.resultDataWriteGUID = found.resultDataWriteGUID
         let isSame = found == expected && header.base.fileState != .zero
         guard isSame && header.source.fileState != .zero else { return nil }
-        return try DeltaWriter(continuing: file)
+        do throws(ResyncError) {
+            return try DeltaWriter(continuing: file)
+        } catch {
+            if error.isFailedFlush { try removeJournal() }
+            throw error
+        }
     }
 
     /// Checks that an unfinished journal is the replica's own, in whatever state, so that it may be
@@ -219,15 +224,22 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                     reading: try onJournal { () throws(FileError) in try store.openForReading() }),
                 upTo: end)
         }
+        var heldGrowth: UInt64 = 0
         monitor.begin(.comparing)
         let roots = try engine.run(
             primary: source, replica: target, sink: recorder,
             knowledge: { (blocks) throws(ResyncError) in
-                try checkSpace(for: recorder.growth)
+                try checkSpace(for: heldGrowth + recorder.growth)
                 guard blocks.lowerBound < end else { return .nothing }
-                return WindowKnowledge(held: try held?.blocks(in: blocks) ?? [])
+                let found = try held?.blocks(in: blocks) ?? []
+                for run in found where run.digests != nil {
+                    let first = blocks.lowerBound + UInt64(run.range.lowerBound)
+                    heldGrowth += try newSpace(
+                        for: first..<first + UInt64(run.range.count), on: target)
+                }
+                return WindowKnowledge(held: found)
             })
-        try checkSpace(for: recorder.growth)
+        try checkSpace(for: heldGrowth + recorder.growth)
         return roots
     }
 
@@ -269,9 +281,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     ) throws(ResyncError) {
         switch error {
         case .primaryChanged, .proofFailed, .noSpace: try removeJournal()
-        case _ where error.isOutOfSpace: try removeJournal()
-        // What is read of it from now on need not be what is on the device.
-        case .file(.system(.flush, _, _, _)): try removeJournal()
+        case _ where error.isOutOfSpace || error.isFailedFlush: try removeJournal()
         default: recorder.flush()
         }
     }
@@ -293,7 +303,9 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         do throws(ResyncError) {
             while let record = try delta.next() {
                 if let reason = monitor.stopReason { throw .stopped(reason) }
-                growth += try newSpace(for: record, on: target)
+                if record.kind == .data {
+                    growth += try newSpace(for: record.blocks, on: target)
+                }
                 try checkSpace(for: growth)
                 try writer.append(copying: record)
             }
@@ -307,14 +319,14 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         return try commit(writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)
     }
 
-    /// How many bytes a record writes where the target has no space yet.
+    /// How many bytes content of these blocks takes where the target has no space yet.
     private func newSpace(
-        for record: DeltaRecord, on target: borrowing some ReplicaTarget & ~Copyable
+        for blocks: Range<UInt64>, on target: borrowing some ReplicaTarget & ~Copyable
     ) throws(ResyncError) -> UInt64 {
-        guard record.kind == .data else { return 0 }
-        let start = record.blocks.lowerBound * UInt64(record.blockSize)
+        let size = UInt64(options.blockSize)
+        let end = min(blocks.upperBound * size, target.virtualSize)
         let extents = try onDisk(.replica) { () throws(VHDXError) in
-            try target.extents(in: start..<start + record.contentByteCount)
+            try target.extents(in: blocks.lowerBound * size..<end)
         }
         return extents.reduce(0) { $0 + ($1.state == .zero ? $1.range.byteCount : 0) }
     }
@@ -348,5 +360,13 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         try application.verify(stream, on: target)
         try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
         if isVisible { monitor.note(.written) }
+    }
+}
+
+extension ResyncError {
+    /// Whether a journal could not be made durable. What is read of it from then on need not be what is
+    /// on the device, and a later flush that succeeds proves nothing.
+    fileprivate var isFailedFlush: Bool {
+        if case .file(.system(.flush, _, _, _)) = self { true } else { false }
     }
 }
