@@ -206,7 +206,16 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         case .unfinished(let found):
             guard try isOfSameStates(found, header) else { return nil }
             monitor.note(.unfinished(path: store.path))
+            return try continuedJournal()
+        }
+    }
+
+    private func continuedJournal() throws(ResyncError) -> DeltaWriter<File> {
+        do throws(ResyncError) {
             return try DeltaWriter(continuing: try openAgain())
+        } catch {
+            if error.isFailedFlush { try removeJournal() }
+            throw error
         }
     }
 
@@ -247,15 +256,22 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                     reading: try onJournal { () throws(FileError) in try store.openForReading() }),
                 upTo: end)
         }
+        var heldGrowth: UInt64 = 0
         monitor.begin(.comparing, bytesToDo: target.virtualSize)
         let roots = try engine.run(
             primary: source, replica: target, sink: recorder,
             knowledge: { (blocks) throws(ResyncError) in
-                try checkSpace(for: recorder.growth)
+                try checkSpace(for: heldGrowth + recorder.growth)
                 guard blocks.lowerBound < end else { return .nothing }
-                return WindowKnowledge(held: try held?.blocks(in: blocks) ?? [])
+                let found = try held?.blocks(in: blocks) ?? []
+                for run in found where run.digests != nil {
+                    let first = blocks.lowerBound + UInt64(run.range.lowerBound)
+                    heldGrowth += try newSpace(
+                        for: first..<first + UInt64(run.range.count), on: target)
+                }
+                return WindowKnowledge(held: found)
             })
-        try checkSpace(for: recorder.growth)
+        try checkSpace(for: heldGrowth + recorder.growth)
         return roots
     }
 
@@ -300,9 +316,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     ) throws(ResyncError) {
         switch error {
         case .primaryChanged, .proofFailed, .noSpace: try removeJournal()
-        case _ where error.isOutOfSpace: try removeJournal()
-        // What is read of it from now on need not be what is on the device.
-        case .file(.system(.flush, _, _, _)): try removeJournal()
+        case _ where error.isOutOfSpace || error.isFailedFlush: try removeJournal()
         default: recorder.flush()
         }
     }
@@ -329,7 +343,9 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             while let record = try delta.next() {
                 let before = writer.byteCount
                 if let reason = monitor.stopReason { throw .stopped(reason) }
-                growth += try newSpace(for: record, on: target)
+                if record.kind == .data {
+                    growth += try newSpace(for: record.blocks, on: target)
+                }
                 try checkSpace(for: growth)
                 try writer.append(copying: record)
                 count(writer.byteCount - before)
@@ -349,14 +365,14 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         monitor.add(counts)
     }
 
-    /// How many bytes a record writes where the target has no space yet.
+    /// How many bytes content of these blocks takes where the target has no space yet.
     private func newSpace(
-        for record: DeltaRecord, on target: borrowing some ReplicaTarget & ~Copyable
+        for blocks: Range<UInt64>, on target: borrowing some ReplicaTarget & ~Copyable
     ) throws(ResyncError) -> UInt64 {
-        guard record.kind == .data else { return 0 }
-        let start = record.blocks.lowerBound * UInt64(record.blockSize)
+        let size = UInt64(options.blockSize)
+        let end = min(blocks.upperBound * size, target.virtualSize)
         let extents = try onDisk(.replica) { () throws(VHDXError) in
-            try target.extents(in: start..<start + record.contentByteCount)
+            try target.extents(in: blocks.lowerBound * size..<end)
         }
         return extents.reduce(0) { $0 + ($1.state == .zero ? $1.range.byteCount : 0) }
     }
@@ -392,5 +408,13 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         try application.verify(stream, on: target)
         try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
         if isVisible { monitor.note(.written) }
+    }
+}
+
+extension ResyncError {
+    /// Whether a journal could not be made durable. What is read of it from then on need not be what is
+    /// on the device, and a later flush that succeeds proves nothing.
+    fileprivate var isFailedFlush: Bool {
+        if case .file(.system(.flush, _, _, _)) = self { true } else { false }
     }
 }

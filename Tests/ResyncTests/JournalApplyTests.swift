@@ -221,6 +221,41 @@ struct JournalApplyTests {
         #expect(files.replica.content == scenario.files[JournalScenario.replicaName])
     }
 
+    @Test("Without space for all that is new, held or not, nothing is written")
+    func noSpace() throws {
+        let scenario = JournalScenario(.inEachWay(seed: 3650))
+        let bytes = try committed(scenario).bytes
+        // A whole run, one whose content is all held, and one with space enough.
+        let cases: [([UInt8]?, free: UInt64, isEnough: Bool)] = [
+            (nil, 2 << 20, false), (bytes.dropLast(144), 2 << 20, false),
+            (bytes.dropLast(144), 1 << 30, true),
+        ]
+        for (held, free, isEnough) in cases {
+            var files = scenario.files
+            files[JournalScenario.journalName] = held.flatMap { JournalPlace($0).content }
+            let found = JournalScenario.Files(files)
+            var run = scenario.run()
+            run.freeByteCount = free
+            let error = resyncError {
+                try run(scenario.primary, found.journal.store, to: found.open)
+            }
+            #expect(found.journal.content == nil)
+            if isEnough {
+                #expect(error == nil && run.counts.blocksHeld > 0)
+            } else {
+                guard case .noSpace(_, let needed, free) = error else {
+                    Issue.record("\(String(describing: error))")
+                    continue
+                }
+                // What is new in blocks 2 and 6 and the last one; of what is held, also what falls into
+                // holes of blocks that are there.
+                let least: UInt64 = (2 << 20) + 4 * 65536 + 4608
+                #expect(held == nil ? needed == least : needed >= least)
+                #expect(found.replica.content == scenario.files[JournalScenario.replicaName])
+            }
+        }
+    }
+
     @Test("A stop keeps what was recorded for the next run, or what was committed")
     func stopped() throws {
         let scenario = JournalScenario(.inEachWay(seed: 3700))

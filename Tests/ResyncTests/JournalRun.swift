@@ -19,6 +19,8 @@ struct JournalRun: Sendable {
     var replicaState = fileState(2)
     /// Runs last before the commit point.
     var check: @Sendable () throws(ResyncError) -> Void = { () throws(ResyncError) in }
+    /// Bytes that are free where the replica grows.
+    var freeByteCount: UInt64?
     /// Hears of each step that is done.
     var didReach: @Sendable (Step) -> Void = { _ in }
 
@@ -43,7 +45,8 @@ struct JournalRun: Sendable {
         _ store: JournalStore<Journal>
     ) -> JournaledReplica<Journal> {
         JournaledReplica(
-            store: store, options: options, monitor: monitor, replica: "/memory/replica.vhdx")
+            store: store, options: options, monitor: monitor, replica: "/memory/replica.vhdx",
+            freeByteCount: { [freeByteCount] () throws(FileError) in freeByteCount })
     }
 
     /// Finishes what an earlier run began, records, writes, closes, and removes the journal.
