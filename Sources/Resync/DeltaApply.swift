@@ -23,6 +23,7 @@ public struct DeltaApply: Sendable {
     /// - Throws: ``ResyncError/otherBase(delta:replica:expected:found:)`` before anything is written.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
+        try options.check(replica: replica)
         guard options.writeMethod != .inPlace else {
             throw .invalidOption("a delta is applied through a journal, not in place")
         }

@@ -141,6 +141,7 @@ public struct DiskComparison: Sendable {
         var report = DiskReport(primary: primary, replica: replica, blockSize: blockSize)
         report.rootDigest = roots?.primary
         report.isVerified = monitor.counts.blocksDiffering == 0
+        if let output { report.note(outputAt: output) }
         return report.finished(monitor)
     }
 

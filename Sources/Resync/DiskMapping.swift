@@ -46,6 +46,7 @@ public struct DiskMapping: Sendable {
 
         var report = DiskReport(primary: disk, replica: nil, blockSize: options.blockSize)
         report.rootDigest = try writer.finish(.replace)
+        report.note(outputAt: output)
         return report.finished(monitor)
     }
 }

@@ -4,7 +4,7 @@ internal import VHDX
 
 extension DiskFormat {
     /// Whether a file of this format is a raw disk.
-    fileprivate func isRaw(_ path: String) -> Bool {
+    func isRaw(_ path: String) -> Bool {
         switch self {
         case .automatic: DiskFile.isDevice(path)
         case .vhdx: false
@@ -40,9 +40,10 @@ extension ReplicaDisk {
         }
     }
 
-    /// The state in which it was found.
+    /// The state in which it was found. A device does not tell that it was written to.
     func state(at path: String) throws(ResyncError) -> DiskState {
-        let fingerprint = DiskFile.fingerprint(ofFileAt: path)
+        let fingerprint =
+            DiskFile.isDevice(path) ? nil : DiskFile.fingerprint(ofFileAt: path)
         return DiskState(
             virtualDiskID: virtualDiskID, dataWriteGUID: dataWriteGUID,
             fileState: try fingerprint.map { (print) throws(ResyncError) in
@@ -52,6 +53,29 @@ extension ReplicaDisk {
 }
 
 extension ResyncOptions {
+    /// Checks what cannot be said of the options alone: that the replica can be written as they say.
+    ///
+    /// - Throws: ``ResyncError/invalidOption(_:)`` or ``ResyncError/cannotClone(path:)``.
+    func check(replica: String) throws(ResyncError) {
+        let isRaw = replicaFormat.isRaw(replica)
+        guard !isRaw || parentOfNewReplica == nil else {
+            throw .invalidOption("a raw disk builds on no image: '--parent' means nothing to it")
+        }
+        guard isRaw, !isDryRun, writeMethod != .inPlace else { return }
+        guard comparison == .hash else {
+            throw .invalidOption(
+                "the journal of a raw disk needs digests, since the disk cannot say in what state "
+                    + "it is: use '--compare hash', or write without a journal with '--in-place'")
+        }
+        guard DiskFile.isDevice(replica) else { return }
+        guard writeMethod != .clone else { throw .cannotClone(path: replica) }
+        guard journalFolder != nil else {
+            throw .invalidOption(
+                "the journal of \(replica) cannot stand beside a device: name a folder for it with "
+                    + "'--journal-dir'")
+        }
+    }
+
     /// The size of a replica that may be written to, half-written or not. One that may not is left as
     /// it is, its log included.
     func sizeOfReplica(

@@ -1,5 +1,8 @@
+internal import Storage
+
 /// What became of one disk: the record of a finished run, or of one that failed part of the way.
 public struct DiskReport: Equatable, Sendable {
+    /// The primary, or what stands in its place: a delta, or a journal, and empty for none.
     public var primary: String
     /// The replica, or what stood in its place: a digest map; nil for a map of one disk.
     public var replica: String?
@@ -9,8 +12,21 @@ public struct DiskReport: Equatable, Sendable {
     public var rootDigest: BlockDigest?
     /// Whether the replica is proven to read as the primary.
     public var isVerified: Bool
-    /// Of a replica: what an earlier run had left, and what became of it.
-    public var recovery = ReplicaRecovery.Outcome.nothingToDo
+    /// Of a replica that could be written: what an earlier run had left, and what became of it.
+    public var recovery: ReplicaRecovery.Outcome?
+    /// The map or the delta that was written.
+    public var output: OutputFile?
+
+    /// A file that a run made.
+    public struct OutputFile: Equatable, Sendable {
+        public var path: String
+        public var byteCount: UInt64
+
+        public init(path: String, byteCount: UInt64) {
+            self.path = path
+            self.byteCount = byteCount
+        }
+    }
 
     public init(primary: String, replica: String?, blockSize: Int) {
         self.primary = primary
@@ -18,6 +34,12 @@ public struct DiskReport: Equatable, Sendable {
         self.blockSize = blockSize
         counts = ResyncCounts()
         isVerified = false
+    }
+
+    /// Notes the file that was made at a path, if there is one.
+    mutating func note(outputAt path: String) {
+        guard let fingerprint = DiskFile.fingerprint(ofFileAt: path) else { return }
+        output = OutputFile(path: path, byteCount: fingerprint.byteCount)
     }
 
     /// The report of a run that is over.

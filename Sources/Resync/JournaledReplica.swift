@@ -286,6 +286,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         header.resultDataWriteGUID = .random()
         if case .unfinished(_, let found) = try find() { try check(found, isOf: header.base) }
         var growth: UInt64 = 0
+        monitor.note(.unfinished(path: store.path))
         var writer = try DeltaWriter(
             header, to: try onJournal { () throws(FileError) in try store.create() })
         monitor.begin(

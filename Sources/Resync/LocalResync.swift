@@ -21,6 +21,7 @@ public struct LocalResync: Sendable {
     /// ``ReplicaRecovery``, or the next run by itself, finishes it.
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
+        try options.check(replica: replica)
         monitor.expect(.resync(options))
         let source = try PrimaryDisk(openingDiskAt: primary, .primary, options)
         try source.checkIsNot(fileAt: replica)

@@ -23,11 +23,11 @@ struct PrimaryDisk: ~Copyable {
     /// The disk alone, for whoever owns it from here on.
     consuming func intoDisk() -> SourceDisk { disk }
 
-    /// The state in which the disk was found.
+    /// The state in which the disk was found. A device does not tell that it was written to.
     func state() throws(ResyncError) -> DiskState {
         DiskState(
             virtualDiskID: disk.virtualDiskID, dataWriteGUID: disk.dataWriteGUID,
-            fileState: try BlockDigest(of: disk.fingerprints))
+            fileState: DiskFile.isDevice(path) ? .zero : try BlockDigest(of: disk.fingerprints))
     }
 
     /// Checks that header, size and modification time are those from before the first read.

@@ -30,7 +30,7 @@ public struct ReplicaRecovery: Sendable {
     ///   nothing is there to finish it with.
     @discardableResult
     public func run(monitor: ResyncMonitor) throws(ResyncError) -> Outcome {
-        try recover(monitor: monitor).recovery
+        try recover(monitor: monitor).recovery ?? .nothingToDo
     }
 
     /// As ``run(monitor:)``, and says of the disk what became known of it.
@@ -39,6 +39,7 @@ public struct ReplicaRecovery: Sendable {
     /// empty.
     public func recover(monitor: ResyncMonitor) throws(ResyncError) -> DiskReport {
         try options.check()
+        try options.check(replica: replica)
         monitor.expect(.recovery)
         let finished = try finish(monitor)
         if let mark = finished.mark { throw .missingJournal(path: replica, mark: mark) }

@@ -40,6 +40,8 @@ public struct ReplicaState: Equatable, Sendable {
     public var preparation = ReplicaPreparation.none
     public var condition = ReplicaCondition.untouched
     public var journal = JournalCondition.none
+    /// Where the journal stands, or stood before it was removed.
+    public var journalPath: String?
     /// Whether the replica can say of itself that it is half-written. A raw disk cannot.
     public var isMarkable = true
     /// Whether the journal of an earlier run was written to the replica first.

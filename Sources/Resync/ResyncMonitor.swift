@@ -107,7 +107,10 @@ public final class ResyncMonitor: Sendable {
     }
 
     func note(_ journal: JournalCondition) {
-        stage.withLock { $0.state.journal = journal }
+        stage.withLock { stage in
+            stage.state.journal = journal
+            stage.state.journalPath = journal.path ?? stage.state.journalPath
+        }
     }
 
     func note(isMarkable: Bool) {

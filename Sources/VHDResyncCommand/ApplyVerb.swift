@@ -11,7 +11,7 @@ enum ApplyVerb {
                 primary: application.delta, replica: application.replica,
                 blockSize: application.options.blockSize),
             invocation: invocation, isWriting: true,
-            summary: { Summary.resync($0, $1, isDryRun: false) },
+            summary: { Summary.apply($0, $1) },
             work: { (monitor) throws(ResyncError) in try application.run(monitor: monitor) })
         return run.run()
     }

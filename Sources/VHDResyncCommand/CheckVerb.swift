@@ -5,8 +5,10 @@ internal import VHDX
 /// `vhdresync check DISK`.
 enum CheckVerb {
     static func run(_ invocation: Invocation) -> ReturnCode {
-        LookingJob.run(invocation) { () throws(VHDXError) in
-            let checks = try checks(invocation)
+        LookingJob.run(invocation) { () throws(ResyncError) in
+            let checks = try LookingJob.onImage { () throws(VHDXError) -> [ImageCheck] in
+                try Self.checks(invocation)
+            }
             let code = ReturnCode(checks)
             return invocation.wantsJSON
                 ? Output.json(CheckObject(checks, code), code)

@@ -4,12 +4,17 @@ enum Help {
 
     static let text = """
         Usage: vhdresync [OPTION]... PRIMARY REPLICA  make REPLICA read as PRIMARY
-               vhdresync map DISK -o MAP              write a disk's digests to a file
-               vhdresync diff PRIMARY REPLICA|MAP     compare, and change nothing
-               vhdresync info DISK                    say what an image is
+               vhdresync map DISK -o MAP              write a disk's digests to MAP
+               vhdresync diff PRIMARY REPLICA|MAP [-o DELTA]
+                                      compare only; write what differs to DELTA
+               vhdresync apply DELTA REPLICA          write a delta to REPLICA
+               vhdresync recover REPLICA              finish what was interrupted
+               vhdresync info DISK                    say what an image is, or a
+                                                      map, a delta, a journal
                vhdresync check DISK                   find all that is wrong with it
         Disks are VHDX files that nothing else uses, differencing ones with their
-        parents; only blocks that differ are written. './info' is a file of that name.
+        parents, and block devices; './info' is a file of that name. What differs goes
+        to REPLICA.resync first, and from there to REPLICA.
 
               --block-size SIZE  unit of comparison: a power of two, 4K to 16M [64K]
               --jobs N           threads that read and hash [one per processor]
@@ -21,8 +26,14 @@ enum Help {
               --chain            with 'check': look at the parents of DISK too
               --grow             make a replica that is smaller as large as the primary
               --force            write even if another image builds on REPLICA
+              --journal-dir DIR  where the journal stands [beside the replica]
+              --apply WAY        write the journal to the 'replica', or to a 'clone' of
+                                 it that then takes its place [replica]
+              --in-place         no journal: a stop leaves REPLICA half-written
               --verify           read the whole replica again afterwards
-          -o, --output MAP       where 'map' writes
+              --primary-format F, --replica-format F
+                                 'vhdx', 'raw' or 'auto': devices are raw [auto]
+          -o, --output FILE      where 'map' and 'diff' write
               --timeout TIME     stop after so many seconds, or a time like 30m, 1.5h
               --json             print the result as one JSON object
               --progress HOW     'auto', 'plain', 'json' or 'none' [auto]

@@ -54,7 +54,10 @@ struct JobRun {
             var report = disk
             report.counts = monitor.counts
             let code = ReturnCode(error)
-            let sentence = error.sentence(isWriting ? report : nil, monitor.preparation)
+            let sentence = ErrorSentence(
+                error: error, disk: report, state: isWriting ? monitor.replicaState : nil,
+                verb: invocation.verb, options: invocation.options
+            ).text
             if error == .stopped(.cancelled) {
                 job.terminate(code, sentence)
             } else {

@@ -10,7 +10,7 @@ enum MapVerb {
             disk: DiskReport(
                 primary: mapping.disk, replica: nil, blockSize: mapping.options.blockSize),
             invocation: invocation,
-            summary: { Summary.map($0, $1, output: mapping.output) },
+            summary: { Summary.map($0, $1) },
             work: { (monitor) throws(ResyncError) in try mapping.run(monitor: monitor) })
         return run.run()
     }

@@ -62,8 +62,7 @@ enum Option: Int32, CaseIterable, Sendable {
     var takesArgument: Bool {
         switch self {
         case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath,
-            .apply,
-            .journalDirectory, .primaryFormat, .replicaFormat:
+            .apply, .journalDirectory, .primaryFormat, .replicaFormat:
             true
         case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json,
             .inPlace:
@@ -80,9 +79,10 @@ enum Option: Int32, CaseIterable, Sendable {
         case .compare: verb == .resync || verb == .diff
         case .chain: verb == .check
         case .dryRun, .create, .parent, .grow, .inPlace, .verify: verb == .resync
-        case .force: verb == .resync || verb == .apply || verb == .recover
+        case .force: verb == .resync || verb == .apply
         case .output: verb == .map || verb == .diff
-        case .apply, .journalDirectory: verb == .resync || verb == .apply || verb == .recover
+        case .apply: verb == .resync || verb == .apply
+        case .journalDirectory: verb == .resync || verb == .apply || verb == .recover
         case .primaryFormat: verb == .resync || verb == .diff || verb == .map
         case .replicaFormat: verb == .resync || verb == .diff || verb == .apply || verb == .recover
         }

@@ -20,7 +20,8 @@ extension ProgressSample {
         counts = progress.counts
         isStopping = monitor.stopReason != nil && phase != .finished
         elapsedSeconds = elapsed.seconds
-        percentComplete = UInt16(progress.shareOfJob * 100)
+        // 0.6 and 0.2 are a little less than 0.8.
+        percentComplete = UInt16(progress.shareOfJob * 100 + 1e-9)
     }
 
     /// Percent of the current phase.

@@ -7,18 +7,10 @@ enum RecoverVerb {
         let recovery = ReplicaRecovery(replica: invocation.paths[0], options: invocation.options)
         let run = JobRun(
             disk: DiskReport(
-                primary: recovery.replica, replica: recovery.replica,
-                blockSize: recovery.options.blockSize),
+                primary: "", replica: recovery.replica, blockSize: recovery.options.blockSize),
             invocation: invocation, isWriting: true,
-            summary: { Summary.resync($0, $1, isDryRun: false) },
-            work: { (monitor) throws(ResyncError) in
-                let outcome = try recovery.run(monitor: monitor)
-                var report = DiskReport(
-                    primary: "\(outcome)", replica: recovery.replica,
-                    blockSize: recovery.options.blockSize)
-                report.isVerified = true
-                return report
-            })
+            summary: { Summary.recovery($0, $1) },
+            work: { (monitor) throws(ResyncError) in try recovery.recover(monitor: monitor) })
         return run.run()
     }
 }

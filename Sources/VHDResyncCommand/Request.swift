@@ -14,7 +14,7 @@ struct Invocation {
     var verb: Verb
     /// As many paths as the verb takes.
     var paths: [String]
-    /// Where `map` writes; empty for every other verb.
+    /// Where `map` and `diff` write; empty for every other verb, and for a `diff` that only counts.
     var output = ""
     var options: ResyncOptions
     var timeout: Duration?
@@ -58,7 +58,7 @@ extension Invocation {
         for occurrence in arguments.occurrences {
             try set(occurrence.option, occurrence.argument ?? "")
         }
-        try checkCombination()
+        try checkCombination(arguments)
         for operand in operands { paths.append(try Operand.localPath(operand)) }
         guard paths.count >= verb.operandCount else {
             let what = paths.isEmpty ? "no disk is named" : "a second disk is missing"
@@ -70,13 +70,6 @@ extension Invocation {
         guard verb != .map || !output.isEmpty else {
             throw .invalid("'map' needs a file to write to: \(verb.usage)")
         }
-    }
-
-    private mutating func set(_ method: WriteMethod) throws(UsageError) {
-        guard options.writeMethod == .journal || options.writeMethod == method else {
-            throw .invalid("'--in-place' writes while it compares: '--apply' means nothing to it")
-        }
-        options.writeMethod = method
     }
 
     private mutating func set(_ option: Option, _ argument: String) throws(UsageError) {
@@ -100,17 +93,19 @@ extension Invocation {
         case .compare: options.comparison = try OptionValues.comparison(argument)
         case .timeout: timeout = try OptionValues.timeout(argument)
         case .progress: progress = try OptionValues.progress(argument)
-        case .inPlace: try set(.inPlace)
-        case .apply: try set(try OptionValues.applyMethod(argument))
+        case .inPlace: options.writeMethod = .inPlace
+        case .apply:
+            let method = try OptionValues.applyMethod(argument)
+            // That the two exclude each other is said once all options are known.
+            if options.writeMethod != .inPlace { options.writeMethod = method }
         case .journalDirectory: options.journalFolder = try Operand.localPath(argument)
         case .primaryFormat: options.primaryFormat = try OptionValues.format(argument)
         case .replicaFormat: options.replicaFormat = try OptionValues.format(argument)
-        case .output:
-            output = try Operand.localPath(argument)
+        case .output: output = try Operand.localPath(argument)
         }
     }
 
-    private func checkCombination() throws(UsageError) {
+    private func checkCombination(_ arguments: CommandLineArguments) throws(UsageError) {
         guard !(options.isDryRun && options.verifiesWholeReplica) else {
             throw .invalid("a dry run writes nothing, so '--verify' means nothing to it")
         }
@@ -119,6 +114,17 @@ extension Invocation {
         }
         guard options.parentOfNewReplica == nil || options.createsReplica else {
             throw .invalid("'--parent' is for a replica that is made: it needs '--create'")
+        }
+        guard options.parentOfNewReplica == nil || options.replicaFormat != .raw else {
+            throw .invalid("a raw disk builds on no image: '--parent' means nothing to it")
+        }
+        for option in [Option.apply, .journalDirectory]
+        where options.writeMethod == .inPlace && arguments.contains(option) {
+            throw .invalid(
+                "'--in-place' writes without a journal: '--\(option.name)' means nothing to it")
+        }
+        guard verb != .diff || output.isEmpty || options.comparison == .hash else {
+            throw .invalid("a delta holds digests: it cannot be made by comparing bytes")
         }
     }
 

@@ -23,7 +23,8 @@ struct ResultObject: Encodable, Equatable {
     }
 
     struct Disk: Encodable, Equatable {
-        var primary: String
+        /// Null where nothing stands in its place.
+        var primary: Nullable<String>
         var replica: Nullable<String>
         var virtualSize: UInt64
         var blockSize: Int
@@ -41,9 +42,11 @@ struct ResultObject: Encodable, Equatable {
         var phases: PhasesObject
         var rootDigest: Nullable<String>
         var verified: Bool
+        var recovery: Nullable<Recovery>
+        var output: Nullable<OutputFile>
 
         init(_ report: DiskReport) {
-            primary = report.primary
+            primary = Nullable(report.primary.isEmpty ? nil : report.primary)
             replica = Nullable(report.replica)
             virtualSize = report.counts.virtualSize
             blockSize = report.blockSize
@@ -58,6 +61,33 @@ struct ResultObject: Encodable, Equatable {
             phases = PhasesObject(report.counts)
             rootDigest = Nullable(report.rootDigest.map { "\($0)" })
             verified = report.isVerified
+            recovery = Nullable(report.recovery.map(Recovery.init))
+            output = Nullable(report.output.map(OutputFile.init))
+        }
+    }
+
+    /// What an earlier run had left of the replica.
+    struct Recovery: Encodable, Equatable {
+        var outcome: String
+        var journal: Nullable<String>
+
+        init(_ outcome: ReplicaRecovery.Outcome) {
+            switch outcome {
+            case .nothingToDo: (self.outcome, journal) = ("nothingToDo", Nullable(nil))
+            case .unfinishedJournal(let path):
+                (self.outcome, journal) = ("unfinishedJournal", Nullable(path))
+            case .finished(let path): (self.outcome, journal) = ("finished", Nullable(path))
+            }
+        }
+    }
+
+    struct OutputFile: Encodable, Equatable {
+        var path: String
+        var bytes: UInt64
+
+        init(_ file: DiskReport.OutputFile) {
+            path = file.path
+            bytes = file.byteCount
         }
     }
 

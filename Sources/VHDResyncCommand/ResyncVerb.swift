@@ -11,7 +11,7 @@ enum ResyncVerb {
                 primary: resync.primary, replica: resync.replica,
                 blockSize: resync.options.blockSize),
             invocation: invocation, isWriting: !resync.options.isDryRun,
-            summary: { Summary.resync($0, $1, isDryRun: resync.options.isDryRun) },
+            summary: { Summary.resync($0, $1, resync.options) },
             work: { (monitor) throws(ResyncError) in try resync.run(monitor: monitor) })
         return run.run()
     }

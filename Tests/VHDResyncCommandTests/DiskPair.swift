@@ -10,20 +10,30 @@ struct DiskPair {
     let primary: String
     let replica: String
 
+    /// Where the journal of the replica stands.
+    var journal: String { replica + ".resync" }
+
     /// Bytes of data that the primary holds, in runs of 1 MiB with as much space between them.
     let dataByteCount: Int
 
-    /// The replica holds the first run only.
-    init(dataByteCount: Int = 16 << 20, virtualSize: UInt64 = 6 << 30) throws {
+    /// The replica holds the first run only. Random data cannot be compressed.
+    init(
+        dataByteCount: Int = 16 << 20, virtualSize: UInt64 = 6 << 30, isRandom: Bool = false
+    ) throws {
         folder = try TemporaryFolder()
         primary = folder.file("primary.vhdx")
         replica = folder.file("replica.vhdx")
         self.dataByteCount = dataByteCount
-        try Self.make(primary, virtualSize: virtualSize, runs: dataByteCount >> 20)
-        try Self.make(replica, virtualSize: virtualSize, runs: 1)
+        try Self.make(
+            primary, virtualSize: virtualSize, runs: dataByteCount >> 20,
+            isRandom: isRandom)
+        try Self.make(replica, virtualSize: virtualSize, runs: 1, isRandom: isRandom)
     }
 
-    private static func make(_ path: String, virtualSize: UInt64, runs: Int) throws {
+    private static func make(
+        _ path: String, virtualSize: UInt64, runs: Int, isRandom: Bool
+    ) throws {
+        var generator = SeededGenerator(seed: 1)
         var specification = ImageSpecification(virtualSize: virtualSize)
         specification.blockSize = 1 << 20
         try ImageCreation.create(specification, at: path)
@@ -32,8 +42,8 @@ struct DiskPair {
             // A number in each sector makes every block another one.
             var bytes = [UInt8](repeating: 0xA5, count: 1 << 20)
             bytes.withMutableRawSpan { span in
-                for offset in stride(from: 0, to: span.byteCount, by: 512) {
-                    span.store(run << 20 + offset, at: offset)
+                for offset in stride(from: 0, to: span.byteCount, by: isRandom ? 8 : 512) {
+                    span.store(isRandom ? generator.next() : UInt64(run << 20 + offset), at: offset)
                 }
             }
             try writer.write(bytes.rawSpan, at: UInt64(run) << 21)

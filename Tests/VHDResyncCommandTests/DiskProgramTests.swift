@@ -8,13 +8,6 @@ import VHDX
 
 /// The built program on disks: each return code that can occur, and what it leaves behind.
 @Suite struct DiskProgramTests {
-    /// Makes each read take so long that a test can act while the program runs. The tracer stays
-    /// behind, so that signals reach the program.
-    private static let slowly = [
-        "strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=pread64", "-e",
-        "inject=pread64:delay_enter=100000",
-    ]
-
     /// Runs the main job on a pair where one file is wrong, and expects both to stay as they are.
     private func expectRefusal(
         _ code: ReturnCode, _ sentence: String, of pair: DiskPair, _ options: [String] = [],
@@ -205,40 +198,26 @@ import VHDX
     @Test func timeLimit() throws {
         let pair = try DiskPair(dataByteCount: 64 << 20)
         let ending = try Program.run(
-            ["--timeout", "0.3", pair.primary, pair.replica], launcher: Self.slowly)
+            ["--timeout", "0.3", pair.primary, pair.replica], launcher: SlowRun.launcher)
         #expect(ending.status == ReturnCode.timeout.exitStatus, "\(ending.error)")
         #expect(ending.error.contains("the time limit was reached"))
         try expectThatTheNextRunFinishes(pair)
     }
 
-    @Test("A signal stops the run in an orderly way", arguments: [SIGINT, SIGTERM])
-    func stopsOnRequest(_ signal: Int32) throws {
-        let pair = try DiskPair(dataByteCount: 64 << 20)
-        let running = try runUntilItWrites(pair, ["--json", "-q"])
-        running.send(signal)
-        let ending = try running.wait()
-        #expect(ending.status == ReturnCode.failed.exitStatus)
-        #expect(!ending.wasKilled)
-        #expect(ending.error.contains("stopped on request"))
-        #expect(ending.error.contains("were written"))
-        #expect(ending.error.contains("run the same command again to finish"))
-        let job = try #require(try JSONKeys.object(ending.output)["job"] as? [String: Any])
-        #expect(job["jobState"] as? Int == 8)
-        try expectThatTheNextRunFinishes(pair)
-    }
-
     @Test func survivesBeingKilled() throws {
         let pair = try DiskPair(dataByteCount: 64 << 20)
-        let running = try runUntilItWrites(pair)
+        let running = try SlowRun.untilItWrites(pair)
         running.send(SIGKILL)
         #expect(try running.wait().wasKilled)
         try expectThatTheNextRunFinishes(pair)
     }
 
-    @Test(arguments: ["hash", "bytes"])
-    func primaryThatChanges(_ comparison: String) throws {
+    @Test(arguments: [["--compare", "hash"], ["--compare", "bytes"], ["--in-place"]])
+    func primaryThatChanges(_ options: [String]) throws {
         let pair = try DiskPair(dataByteCount: 64 << 20)
-        let running = try runUntilItWrites(pair, ["--compare", comparison])
+        let running =
+            options.contains("--in-place")
+            ? try SlowRun.untilItWrites(pair, options) : try SlowRun.untilItRecords(pair, options)
         // Somebody who knows nothing of locks writes to the last run of data.
         let file = try #require(FileHandle(forUpdatingAtPath: pair.primary))
         try file.seekToEnd()
@@ -251,30 +230,81 @@ import VHDX
         try expectThatTheNextRunFinishes(pair)
     }
 
-    @Test func fullFileSystem() throws {
-        let pair = try DiskPair(dataByteCount: 48 << 20)
+    /// Runs the main job on a file system of 32 MiB with the replica alone, of which it then leaves
+    /// a copy under the name.
+    private func runOnSmallFileSystem(
+        _ pair: DiskPair, _ options: [String], leaving result: String
+    ) throws -> ProgramOutcome {
         let mount = pair.folder.file("mount")
-        try FileManager.default.createDirectory(atPath: mount, withIntermediateDirectories: false)
-        let result = pair.folder.file("result.vhdx")
+        try FileManager.default.createDirectory(atPath: mount, withIntermediateDirectories: true)
         // In a mount namespace of its own, which ends with the shell.
         let script = """
             mount -t tmpfs -o size=32m tmpfs "$1" && cp --sparse=always "$2" "$1/r.vhdx" || exit 99
-            "$5" "$3" "$1/r.vhdx"; status=$?
-            cp --sparse=always "$1/r.vhdx" "$4" || exit 98
+            primary=$3 result=$4 program=$5 replica=$1/r.vhdx; shift 5
+            "$program" -q "$primary" "$replica" "$@"; status=$?
+            cp --sparse=always "$replica" "$result" || exit 98
             exit $status
             """
         let namespace = getuid() == 0 ? ["-m"] : ["-r", "-m"]
-        let outcome = try ExternalProgram.run(
+        return try ExternalProgram.run(
             "unshare",
             namespace + [
                 "sh", "-c", script, "sh", mount, pair.replica, pair.primary, result,
                 try Program.path().path,
-            ])
+            ] + options)
+    }
+
+    @Test func fullFileSystem() throws {
+        let pair = try DiskPair(dataByteCount: 48 << 20, isRandom: true)
+        let before = try DiskPair.bytes(of: pair.replica)
+        let folder = pair.folder.file("journals")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let cases: [(options: [String], sentences: [String])] = [
+            // The journal is in the way of itself.
+            (
+                [],
+                [
+                    "r.vhdx.resync at byte ", "No space left on device; the journal had ",
+                    " are free without it: free space there, name a folder of another file system "
+                        + "for the journal with '--journal-dir', or write",
+                    "; the replica is as it was\n",
+                ]
+            ),
+            // Elsewhere it has room, and then the replica has not.
+            (
+                ["--journal-dir", folder],
+                [
+                    "no space for ", ": it has to grow by ",
+                    " are free; free space there, or write",
+                    "; the replica is as it was\n",
+                ]
+            ),
+        ]
+        for (options, sentences) in cases {
+            let result = pair.folder.file("result.vhdx")
+            let outcome = try runOnSmallFileSystem(pair, options, leaving: result)
+            #expect(outcome.status == ReturnCode.failed.exitStatus, "\(outcome)")
+            for sentence in sentences {
+                #expect(outcome.errorOutput.contains(sentence), "\(outcome)")
+            }
+            #expect(try DiskPair.bytes(of: result) == before)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        }
+    }
+
+    @Test func fullFileSystemInPlace() throws {
+        let pair = try DiskPair(dataByteCount: 48 << 20)
+        let result = pair.folder.file("result.vhdx")
+        let outcome = try runOnSmallFileSystem(pair, ["--in-place"], leaving: result)
         #expect(outcome.status == ReturnCode.failed.exitStatus, "\(outcome)")
-        #expect(outcome.errorOutput.contains("No space left on device"), "\(outcome)")
-        #expect(outcome.errorOutput.contains("free space there"), "\(outcome)")
-        try QEMU.img(["check", result]).requireSuccess()
+        #expect(outcome.errorOutput.contains("No space left on device; free space there; up to "))
+        #expect(
+            outcome.errorOutput.contains(
+                "the replica refuses to open until a run has finished it: run the same command"),
+            "\(outcome)")
+        #expect(try Program.run(["diff", pair.primary, result]).status == 8)
         #expect(try Program.run([pair.primary, result]).status == 0)
+        try QEMU.img(["check", result]).requireSuccess()
         #expect(try QEMU.img(["compare", pair.primary, result]).isSuccess)
     }
 
@@ -294,28 +324,5 @@ import VHDX
         let ending = try Program.run([pair.primary, pair.replica])
         #expect(ending.status == 0, "\(ending.error)")
         #expect(try pair.replicaIsCurrent())
-    }
-
-    /// Starts the program, and returns when it has begun to write: that gives the replica its next
-    /// header. Most of its work is still to be done then.
-    private func runUntilItWrites(
-        _ pair: DiskPair, _ options: [String] = []
-    ) throws -> Program.Running {
-        let before = try ImageHeaders(pair.replica)
-        let running = try Program.Running(
-            [pair.primary, pair.replica] + options, launcher: Self.slowly)
-        for _ in 0..<60_000 where try ImageHeaders(pair.replica) == before { usleep(1000) }
-        try #require(try ImageHeaders(pair.replica) != before)
-        return running
-    }
-
-    private struct ImageHeaders: Equatable {
-        var bytes: Data?
-
-        init(_ path: String) throws {
-            let file = try #require(FileHandle(forReadingAtPath: path))
-            try file.seek(toOffset: 65536)
-            bytes = try file.read(upToCount: 131_072)
-        }
     }
 }

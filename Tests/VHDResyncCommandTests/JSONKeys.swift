@@ -10,13 +10,17 @@ enum JSONKeys {
     ]
     static let disk: Set<String> = [
         "primary", "replica", "virtualSize", "blockSize", "blocksTotal", "blocksSkipped",
-        "blocksCompared", "blocksDiffering", "bytesRead", "bytesHashed", "bytesSent",
-        "bytesReceived", "bytesWritten", "rootDigest", "verified",
+        "blocksCompared", "blocksDiffering", "blocksHeld", "bytesRead", "bytesHashed", "bytesSent",
+        "bytesReceived", "bytesWritten", "phases", "rootDigest", "verified", "recovery", "output",
     ]
+    static let phases: Set<String> = ["comparing", "receiving", "applying", "verifying"]
+    static let recovery: Set<String> = ["outcome", "journal"]
+    static let output: Set<String> = ["path", "bytes"]
     static let progressEvent: Set<String> = [
         "event", "phase", "isStopping", "percentComplete", "elapsedSeconds", "virtualSize",
-        "bytesDone", "bytesRead", "bytesHashed", "bytesWritten", "blocksTotal", "blocksSkipped",
-        "blocksCompared", "blocksDiffering", "bytesReadPerSecond", "etaSeconds",
+        "bytesDone", "bytesToDo", "bytesRead", "bytesHashed", "bytesWritten", "phases",
+        "blocksTotal", "blocksSkipped", "blocksCompared", "blocksDiffering", "blocksHeld",
+        "bytesReadPerSecond", "bytesWrittenPerSecond", "bytesDonePerSecond", "etaSeconds",
     ]
     static let info: Set<String> = ["returnValue", "returnName", "image"]
     static let image: Set<String> = [
@@ -44,6 +48,18 @@ enum JSONKeys {
     static let blockStates: Set<String> = [
         "notPresent", "undefined", "zero", "unmapped", "fullyPresent", "partiallyPresent",
     ]
+
+    /// What `info` prints of the files that the program makes.
+    static let map: Set<String> = [
+        "path", "kind", "version", "fileSize", "virtualSize", "blockSize", "blocksTotal",
+        "zeroBlocks", "virtualDiskID", "dataWriteGUID", "rootDigest",
+    ]
+    static let delta: Set<String> = [
+        "path", "kind", "version", "isComplete", "fileSize", "usableBytes", "virtualSize",
+        "blockSize", "blocksTotal", "records", "dataBlocks", "zeroBlocks", "streamID", "base",
+        "source", "result",
+    ]
+    static let deltaState: Set<String> = ["virtualDiskID", "dataWriteGUID", "rootDigest"]
 
     /// A JSON object.
     static func object(_ text: String) throws -> [String: Any] {

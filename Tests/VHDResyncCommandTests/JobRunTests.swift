@@ -31,11 +31,13 @@ private func waitForStop(_ monitor: ResyncMonitor) throws(ResyncError) {
 /// What one written block looks like in the monitor.
 private func writeOneBlock(_ monitor: ResyncMonitor) {
     monitor.setDisk(1 << 20, blockSize: 65536)
-    monitor.begin(.comparing)
+    monitor.begin(.comparing, bytesToDo: 1 << 20)
+    monitor.note(.halfWritten)
     var counts = ResyncCounts()
     counts.blocksCompared = 8
     counts.blocksDiffering = 2
     counts.bytesWritten = 65536
+    counts.bytesCompared = 512 << 10
     counts.bytesDone = 512 << 10
     monitor.add(counts)
 }
@@ -87,8 +89,8 @@ private func writeOneBlock(_ monitor: ResyncMonitor) {
             }
         }
         let sentence =
-            "stopped on request; 1 block was written, and the replica is a valid image that "
-            + "holds part of the primary: run the same command again to finish"
+            "stopped on request; the replica is half-written, and refuses to open until "
+            + "'vhdresync recover r', or the next run, has finished it"
         #expect(error(result).contains("vhdresync: \(sentence)\n"))
         let output = output(result)
         let object = try JSONKeys.object(String(output.drop { $0 != "{" }))
@@ -101,6 +103,9 @@ private func writeOneBlock(_ monitor: ResyncMonitor) {
         #expect(Set(disk.keys) == JSONKeys.disk)
         #expect(disk["blocksDiffering"] as? Int == 2)
         #expect(disk["bytesWritten"] as? Int == 65536)
+        let phases = try #require(disk["phases"] as? [String: [String: Int]])
+        #expect(Set(phases.keys) == JSONKeys.phases)
+        #expect(phases["comparing"] == ["bytes": 512 << 10])
     }
 
     @Test func secondSignalEndsTheProcessAtOnce() async {
@@ -142,7 +147,7 @@ private func writeOneBlock(_ monitor: ResyncMonitor) {
         }
         #expect(
             error(result)
-                .contains("stopped: the time limit was reached; nothing was written"))
+                .contains("stopped: the time limit was reached; the replica is as it was"))
         let output = output(result)
         let object = try JSONKeys.object(String(output.drop { $0 != "{" }))
         #expect(object["returnValue"] as? Int == 32772)

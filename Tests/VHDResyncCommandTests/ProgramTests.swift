@@ -35,7 +35,8 @@ import VHDX
             (["a", "b", "--jobs"], .invalidParameter, "'--jobs' needs an argument"),
             (["map", "a"], .invalidParameter, "'map' needs a file to write to"),
             (["a", "host:b"], .notSupported, "'host:b' names a disk on another machine"),
-            (["apply", "d", "b"], .notSupported, "'apply' is not supported yet"),
+            (["agent", "d", "b"], .notSupported, "'agent' is not supported yet"),
+            (["recover"], .invalidParameter, "no disk is named: vhdresync recover REPLICA"),
         ] as [([String], ReturnCode, String)])
     func refuses(_ arguments: [String], code: ReturnCode, sentence: String) throws {
         let ending = try Program.run(arguments)

@@ -1,17 +1,18 @@
 import FoundationEssentials
-import Resync
 import Testing
 
+@testable import Resync
 @testable import VHDResyncCommand
 
 /// A sample of a 4 GiB disk.
 private func sample(
     _ phase: ResyncPhase = .comparing, at seconds: Double, done: UInt64, read: UInt64 = 0,
-    differing: UInt64 = 0, stopping: Bool = false
+    differing: UInt64 = 0, stopping: Bool = false, toDo: UInt64? = nil
 ) -> ProgressSample {
     var counts = ResyncCounts()
     counts.virtualSize = phase == .opening ? 0 : 4 << 30
     counts.bytesDone = done
+    counts.bytesToDo = toDo ?? counts.virtualSize
     counts.bytesRead = read
     counts.blocksDiffering = differing
     return ProgressSample(
@@ -20,30 +21,115 @@ private func sample(
 }
 
 @Suite struct ProgressSampleTests {
-    @Test func percentOfTheJobCoversAllPhases() {
-        func percent(_ phase: ResyncPhase, _ done: UInt64, verifies: Bool) -> UInt16 {
-            ProgressSample.percentComplete(
-                phase, sample(phase, at: 0, done: done).counts, verifies: verifies)
+    /// A disk of 4 GiB, a piece of work at a time.
+    private struct Run {
+        let monitor = ResyncMonitor()
+        var options = ResyncOptions(workerCount: 1)
+
+        func begin(_ phase: ResyncPhase, bytesToDo: UInt64 = 4 << 30) {
+            monitor.begin(phase, bytesToDo: bytesToDo)
         }
-        #expect(percent(.opening, 0, verifies: false) == 0)
-        #expect(percent(.comparing, 0, verifies: false) == 0)
-        #expect(percent(.comparing, 2 << 30, verifies: false) == 50)
-        #expect(percent(.comparing, 4 << 30, verifies: false) == 100)
-        #expect(percent(.comparing, 4 << 30, verifies: true) == 66)
-        #expect(percent(.verifying, 0, verifies: true) == 66)
-        #expect(percent(.verifying, 4 << 30, verifies: true) == 100)
-        #expect(percent(.comparing, 5 << 30, verifies: false) == 100)
-        #expect(percent(.finished, 0, verifies: true) == 100)
+
+        func add(_ done: UInt64) {
+            var counts = ResyncCounts()
+            counts.bytesDone = done
+            monitor.add(counts)
+        }
+
+        var percents: [UInt16] {
+            let sample = ProgressSample(monitor, elapsed: .zero)
+            return [sample.percentOfPhase, sample.percentComplete]
+        }
+    }
+
+    @Test func percentOfTheJobCoversAllPhases() {
+        let run = Run()
+        #expect(run.percents == [0, 0])
+        run.monitor.expect(.resync(run.options))
+        run.begin(.comparing)
+        #expect(run.percents == [0, 0])
+        run.add(2 << 30)
+        #expect(run.percents == [50, 30])
+        run.add(2 << 30)
+        #expect(run.percents == [100, 60])
+        run.begin(.applying, bytesToDo: 300 << 20)
+        #expect(run.percents == [0, 60])
+        run.add(150 << 20)
+        #expect(run.percents == [50, 70])
+        run.add(150 << 20)
+        run.begin(.verifying, bytesToDo: 300 << 20)
+        #expect(run.percents == [0, 80])
+        // More than was thought of.
+        run.add(400 << 20)
+        #expect(run.percents == [100, 100])
+        run.begin(.finished)
+        #expect(run.percents == [100, 100])
+    }
+
+    @Test func aWholeVerificationIsAThird() {
+        var run = Run()
+        run.options.verifiesWholeReplica = true
+        for method in [WriteMethod.journal, .clone] {
+            run.options.writeMethod = method
+            let plan = JobPlan.resync(run.options)
+            #expect(plan.verifying < 0.67 && plan.applying < plan.verifying)
+        }
+        run.options.writeMethod = .inPlace
+        run.monitor.expect(.resync(run.options))
+        run.begin(.comparing)
+        run.add(4 << 30)
+        #expect(run.percents == [100, 66])
+        run.monitor.expect(.looking)
+        run.begin(.verifying)
+        #expect(run.percents == [0, 66])
+        run.add(2 << 30)
+        #expect(run.percents == [50, 83])
+        run.options.isDryRun = true
+        #expect(JobPlan.resync(run.options) == .looking)
+    }
+
+    @Test("Progress of the job never goes back, whatever comes first or is done again")
+    func neverGoesBack() {
+        let run = Run()
+        var last: UInt16 = 0
+        func check(_ comment: Comment) {
+            let percent = run.percents[1]
+            #expect(percent >= last, comment)
+            last = percent
+        }
+        run.monitor.expect(.recoveryBefore)
+        for phase in [ResyncPhase.comparing, .applying, .verifying] {
+            run.begin(phase, bytesToDo: 7)
+            check("recovery")
+            run.add(7)
+            check("recovery")
+        }
+        #expect(last == 10)
+        run.monitor.expect(.resync(run.options))
+        for _ in 0..<2 {
+            run.begin(.comparing)
+            check("comparing")
+            run.add(3 << 30)
+            check("comparing")
+        }
+        for phase in [ResyncPhase.applying, .verifying, .verifying] {
+            run.begin(phase, bytesToDo: 0)
+            check("nothing to do")
+            run.begin(phase, bytesToDo: 9)
+            run.add(9)
+            check("something")
+        }
+        #expect(last == 100)
     }
 
     @Test func monitorThatHasNotBegunIsOpening() {
         let monitor = ResyncMonitor()
-        let opening = ProgressSample(monitor, elapsed: .milliseconds(250), verifies: false)
+        let opening = ProgressSample(monitor, elapsed: .milliseconds(250))
         #expect(opening.activity == "opening")
         #expect(opening.elapsedSeconds == 0.25)
         #expect(opening.percentOfPhase == 0)
         monitor.requestStop(.timeout)
-        #expect(ProgressSample(monitor, elapsed: .zero, verifies: false).activity == "stopping")
+        #expect(ProgressSample(monitor, elapsed: .zero).activity == "stopping")
     }
 }
 
@@ -148,6 +234,18 @@ private func sample(
         #expect(
             ProgressLine.plain(now, rates)
                 == "comparing: 50 %, 2.0 of 4.0 GiB, 355 differ, 4.0 GiB/s, ETA 0:01")
+    }
+
+    @Test func writingHasItsOwnTotalAndRate() {
+        var rates = RateEstimator()
+        rates.add(sample(.applying, at: 0, done: 0, read: 7 << 30, toDo: 300 << 20))
+        let now = sample(
+            .applying, at: 1, done: 60 << 20, read: 7 << 30, differing: 4800, toDo: 300 << 20)
+        rates.add(now)
+        #expect(
+            ProgressLine.plain(now, rates)
+                == "applying: 20 %, 60.0 of 300.0 MiB, 4800 differ, 60.0 MiB/s, ETA 0:04")
+        #expect(ProgressLine.bar(now, rates, columns: 40).hasPrefix("applying  20%  "))
     }
 }
 

@@ -39,6 +39,10 @@ import Testing
             ("/x:y/a ./c:d", .resync, ["/x:y/a", "./c:d"]),
             ("dir/c:d b", .resync, ["dir/c:d", "b"]),
             ("a ./apply", .resync, ["a", "./apply"]),
+            ("apply d b", .apply, ["d", "b"]),
+            ("apply apply recover", .apply, ["apply", "recover"]),
+            ("recover b", .recover, ["b"]),
+            ("diff a b -o d", .diff, ["a", "b"]),
         ]
         for (words, verb, paths) in cases {
             let invocation = try invocation(words)
@@ -79,6 +83,27 @@ import Testing
         #expect(try self.invocation("a b --jobs 2 --jobs 5").options.workerCount == 5)
     }
 
+    @Test func waysOfWriting() throws {
+        #expect(try invocation("a b").options.writeMethod == .journal)
+        #expect(try invocation("a b --apply replica").options.writeMethod == .journal)
+        #expect(try invocation("a b --apply clone").options.writeMethod == .clone)
+        #expect(try invocation("a b --in-place").options.writeMethod == .inPlace)
+        // What a dry run would do may be said.
+        let dry = try invocation("-n a b --in-place")
+        #expect(dry.options.isDryRun && dry.options.writeMethod == .inPlace)
+        #expect(try invocation("-n a b --journal-dir d").options.journalFolder == "d")
+        let apply = try invocation("apply d b --journal-dir /j --apply clone --force")
+        #expect(apply.options.journalFolder == "/j")
+        #expect(apply.options.writeMethod == .clone)
+        #expect(apply.options.breaksChildren)
+        #expect(try invocation("recover b --journal-dir ./j").options.journalFolder == "./j")
+        let formats = try invocation("a b --primary-format raw --replica-format vhdx").options
+        #expect(formats.primaryFormat == .raw && formats.replicaFormat == .vhdx)
+        #expect(try invocation("a b").options.primaryFormat == .automatic)
+        #expect(try invocation("recover b --replica-format raw").options.replicaFormat == .raw)
+        #expect(try invocation("a b --create --replica-format raw").options.createsReplica)
+    }
+
     @Test func helpAndVersionNeedNothingElse() throws {
         for words in ["--help", "-h", "map -h", "a b c d --help", "apply --help", "-V --help"] {
             guard case .help = try request(words) else {
@@ -110,6 +135,17 @@ import Testing
             "map a -o m --create", "map a -o m --verify", "diff a b --dry-run", "diff a b --create",
             "diff a b --verify", "a b -o m", "info a -o m", "-n --verify a b",
             "check a --quiet", "check a --jobs 1", "check a -n", "check a --timeout 1",
+            "apply d", "apply d b c", "recover", "recover a b",
+            // Of writing.
+            "a b --apply both", "a b --primary-format qcow2", "a b --replica-format img",
+            "a b --in-place --apply clone", "a b --apply replica --in-place",
+            "a b --in-place --journal-dir d", "a b --journal-dir d --in-place",
+            "a b --create --parent p --replica-format raw", "recover b --apply clone",
+            "recover b --in-place", "recover b --force", "recover b -n", "apply d b --in-place",
+            "apply d b --compare bytes", "apply d b --verify", "apply d b -n",
+            "apply d b --primary-format raw", "diff a b -o d --compare bytes",
+            "diff a b --journal-dir d", "diff a b --in-place", "map a -o m --replica-format raw",
+            "info a --primary-format raw", "check a --replica-format raw",
         ]
         for words in words {
             let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
@@ -124,9 +160,9 @@ import Testing
 
     @Test func refusesWhatIsPlanned() {
         let words = [
-            "apply d b", "recover b", "agent --json", "service", "host:/b a", "a host:b",
+            "agent --json", "service", "host:/b a", "a host:b",
             "a user@host:b", "a vhdresync://host:7443/b", "diff a host:b", "info host:a",
-            "map host:a -o m", "map a -o host:m", "diff a b -o d",
+            "map host:a -o m", "map a -o host:m", "apply host:d b", "recover host:b",
         ]
         for words in words {
             let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
@@ -146,6 +182,15 @@ import Testing
             ("a b --timeout", "the option '--timeout' needs an argument"),
             ("map a -o", "the option '-o' needs an argument"),
             ("a b c", "one name too many, 'c': vhdresync PRIMARY REPLICA"),
+            (
+                "a b --in-place --journal-dir d",
+                "'--in-place' writes without a journal: '--journal-dir' means nothing to it"
+            ),
+            (
+                "a b --create --parent p --replica-format raw",
+                "a raw disk builds on no image: '--parent' means nothing to it"
+            ),
+            ("recover b --apply clone", "the option '--apply' means nothing to 'recover'"),
             ("info a -n", "the option '--dry-run' means nothing to 'info'"),
             (
                 "a h:b",
