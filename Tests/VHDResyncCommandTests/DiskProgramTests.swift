@@ -40,6 +40,11 @@ import VHDX
         #expect(disk["blocksDiffering"] as? Int == 15 * 16)
         #expect(disk["blocksCompared"] as? Int == 16 * 16)
         #expect(disk["bytesWritten"] as? Int == 15 << 20)
+        let phases = try #require(disk["phases"] as? [String: [String: Int]])
+        #expect(phases["comparing"] == ["bytes": 6 << 30])
+        #expect((phases["receiving"]?["bytes"] ?? 0) > 0)
+        #expect(phases["applying"] == ["bytes": 15 << 20])
+        #expect(phases["verifying"] == ["bytes": (15 << 20) + (6 << 30)])
         #expect((disk["rootDigest"] as? String)?.count == 64)
         #expect(try pair.replicaIsCurrent())
 
@@ -48,6 +53,32 @@ import VHDX
         #expect(again.status == 0)
         #expect(again.output.contains("reads as"))
         #expect(try DiskPair.bytes(of: pair.replica) == before)
+    }
+
+    @Test func progressGoesThroughItsPhases() throws {
+        let pair = try DiskPair()
+        let ending = try Program.run(
+            [pair.primary, pair.replica, "--progress", "json", "--verify"],
+            launcher: SlowRun.launcher)
+        #expect(ending.status == 0)
+        var phases: [String] = []
+        var percent = 0
+        for line in ending.error.split(separator: "\n") where line.hasPrefix("{") {
+            let event = try JSONKeys.object(String(line))
+            #expect(Set(event.keys) == JSONKeys.progressEvent)
+            let phase = try #require(event["phase"] as? String)
+            if phase != phases.last { phases.append(phase) }
+            let now = try #require(event["percentComplete"] as? Int)
+            #expect(now >= percent, "\(line)")
+            percent = now
+            let done = try #require(event["bytesDone"] as? Int)
+            #expect(done <= (event["bytesToDo"] as? Int ?? 0), "\(line)")
+            if phase == "verifying", done > 0 { #expect(percent >= 53, "\(line)") }
+        }
+        #expect(percent == 100)
+        // Writing may be over between two looks.
+        phases.removeAll { $0 == "opening" || $0 == "applying" }
+        #expect(phases == ["comparing", "verifying", "finished"])
     }
 
     @Test func aDryRunAndADiffChangeNothing() throws {
