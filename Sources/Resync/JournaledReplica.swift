@@ -298,9 +298,9 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         header.resultDataWriteGUID = .random()
         if case .unfinished(_, let found) = try find() { try check(found, isOf: header.base) }
         var growth: UInt64 = 0
-        var writer = try DeltaWriter(
-            header, to: try onJournal { () throws(FileError) in try store.create() })
+        let file = try onJournal { () throws(FileError) in try store.create() }
         do throws(ResyncError) {
+            var writer = try DeltaWriter(header, to: file)
             while let record = try delta.next() {
                 if let reason = monitor.stopReason { throw .stopped(reason) }
                 if record.kind == .data {
@@ -309,14 +309,15 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                 try checkSpace(for: growth)
                 try writer.append(copying: record)
             }
+            var counts = ResyncCounts()
+            counts.bytesRecorded = writer.byteCount
+            monitor.add(counts)
+            return try commit(
+                writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)
         } catch {
             try removeJournal()
             throw error
         }
-        var counts = ResyncCounts()
-        counts.bytesRecorded = writer.byteCount
-        monitor.add(counts)
-        return try commit(writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)
     }
 
     /// How many bytes content of these blocks takes where the target has no space yet.
