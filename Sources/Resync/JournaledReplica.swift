@@ -334,12 +334,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         _ = try unfinished(like: header)
         var growth: UInt64 = 0
         monitor.note(.unfinished(path: store.path))
-        var writer = try DeltaWriter(
-            header, to: try onJournal { () throws(FileError) in try store.create() })
-        monitor.begin(
-            .receiving, bytesToDo: delta.byteCount - UInt64(DeltaTrailer.byteCount))
-        count(writer.byteCount)
+        let file = try onJournal { () throws(FileError) in try store.create() }
         do throws(ResyncError) {
+            var writer = try DeltaWriter(header, to: file)
+            monitor.begin(
+                .receiving, bytesToDo: delta.byteCount - UInt64(DeltaTrailer.byteCount))
+            count(writer.byteCount)
             while let record = try delta.next() {
                 let before = writer.byteCount
                 if let reason = monitor.stopReason { throw .stopped(reason) }
@@ -350,11 +350,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                 try writer.append(copying: record)
                 count(writer.byteCount - before)
             }
+            return try commit(
+                writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)
         } catch {
             try removeJournal()
             throw error
         }
-        return try commit(writer, baseRoot: trailer.baseRoot, resultRoot: trailer.resultRoot)
     }
 
     /// Counts what was copied to the journal.

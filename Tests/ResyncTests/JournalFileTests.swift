@@ -176,6 +176,46 @@ struct JournalFileTests {
         try expectNew()
     }
 
+    @Test("A delta that cannot be copied to the journal, at whatever call, leaves none")
+    func failingCopy() throws {
+        try makeDelta()
+        let run = JournalRun()
+        var index = 0
+        while true {
+            let memory = MemoryFile(name: JournalPlace<MemoryFile>.path)
+            let plan = FailingFile.Plan(failing: index, errno: 28, partialByteCount: 100)
+            let file = FailingFile(memory, plan: plan)
+            let place = JournalPlace(file, in: memory, isThere: false)
+            let target = try ReplicaDisk(openingDiskAt: files.replica, options)
+            let error = resyncError {
+                _ = try run.journaled(place.store).copy(
+                    DeltaReader(reading: DiskFile(opening: delta, for: .reading)), on: target,
+                    target.state(at: files.replica))
+            }
+            target.abandon()
+            guard file.failureCount > 0 else {
+                #expect(error == nil && place.content != nil)
+                break
+            }
+            #expect(error?.isOutOfSpace == true && place.content == nil, "call \(index)")
+            index += 1
+        }
+        #expect(index > 3)
+        #expect(try files.content(of: files.replica).readsAs(pair.replica))
+    }
+
+    @Test("What is no journal of the replica is neither written over nor applied")
+    func foreignJournal() throws {
+        try makeDelta()
+        try Data("a letter".utf8).write(to: URL(fileURLWithPath: journal))
+        let isForeign: (ResyncError) -> Bool = {
+            if case .foreignJournal = $0 { true } else { false }
+        }
+        try expectNothingChanged(isForeign, "a run") { _ = try resynchronize() }
+        try expectNothingChanged(isForeign, "a delta") { try apply() }
+        try expectNothingChanged(isForeign, "a recovery") { _ = try recover() }
+    }
+
     // MARK: Journals of earlier runs
 
     @Test("A committed journal is written first, marked or not", arguments: [false, true])
