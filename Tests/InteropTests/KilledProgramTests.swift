@@ -81,6 +81,32 @@ struct KilledProgramTests {
         #expect(tally[.old] == 0 && tally[.refused] > 20 && tally[.new] > 2)
     }
 
+    private static let xfs = refusal ?? LoopMount.refusal(.xfs)
+
+    @Test(
+        "Through a clone the replica is old or new, and never refused",
+        .enabled(if: xfs == nil, "\(xfs ?? "")"))
+    func throughClone() throws {
+        let mount = try LoopMount(.xfs)
+        let pair = try StalePair(blockCount: 8)
+        var replica = StoppedReplica(pair: pair, folder: mount.path, label: "")
+        replica.options = ["--jobs", "1", "--apply", "clone"]
+        try replica.reset()
+        let calls = try ChangingCalls.calls(of: replica.job, in: mount.path)
+        #expect(calls.contains { $0.name == "rename" } && calls.contains { $0.name == "clone" })
+        var tally = RemainsTally(of: "kills")
+        for call in calls {
+            replica.label = "\(call.name), call \(call.number) of \(calls.count)"
+            try replica.reset()
+            let fault = ChangingCalls.Fault.kill(at: call.number)
+            let environment = try ChangingCalls.environment(in: [mount.path], fault)
+            #expect(try Program.run(replica.job, environment: environment).wasKilled)
+            try replica.expectOldRefusedOrNew(&tally)
+        }
+        tally.print("a run through a clone, at each call")
+        #expect(tally[.refused] == 0 && tally[.old] > 20 && tally[.new] > 0)
+    }
+
     /// Ends a run when half of the replica is written, and keeps what that leaves.
     private func interrupt(
         _ replica: StoppedReplica, keeping kept: String, journal: String
