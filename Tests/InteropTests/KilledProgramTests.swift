@@ -4,8 +4,8 @@ internal import TestSupport
 internal import Testing
 
 /// The program, killed anywhere: the replica is its old self, or its new self, or refuses to open
-/// until one command finishes it.
-@Suite("The killed program", .serialized)
+/// until one command finishes it. Each test has files of its own.
+@Suite("The killed program")
 struct KilledProgramTests {
     private static let refusal = ChangingCalls.refusal
 
