@@ -81,8 +81,8 @@ enum Option: Int32, CaseIterable, Sendable {
         case .dryRun, .create, .parent, .grow, .inPlace, .verify: verb == .resync
         case .force: verb == .resync || verb == .apply
         case .output: verb == .map || verb == .diff
-        case .apply: verb == .resync || verb == .apply
-        case .journalDirectory: verb == .resync || verb == .apply || verb == .recover
+        case .apply, .journalDirectory:
+            verb == .resync || verb == .apply || verb == .recover
         case .primaryFormat: verb == .resync || verb == .diff || verb == .map
         case .replicaFormat: verb == .resync || verb == .diff || verb == .apply || verb == .recover
         }

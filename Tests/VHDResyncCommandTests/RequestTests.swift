@@ -97,6 +97,7 @@ import Testing
         #expect(apply.options.writeMethod == .clone)
         #expect(apply.options.breaksChildren)
         #expect(try invocation("recover b --journal-dir ./j").options.journalFolder == "./j")
+        #expect(try invocation("recover b --apply clone").options.writeMethod == .clone)
         let formats = try invocation("a b --primary-format raw --replica-format vhdx").options
         #expect(formats.primaryFormat == .raw && formats.replicaFormat == .vhdx)
         #expect(try invocation("a b").options.primaryFormat == .automatic)
@@ -190,7 +191,7 @@ import Testing
                 "a b --create --parent p --replica-format raw",
                 "a raw disk builds on no image: '--parent' means nothing to it"
             ),
-            ("recover b --apply clone", "the option '--apply' means nothing to 'recover'"),
+            ("recover b --in-place", "the option '--in-place' means nothing to 'recover'"),
             ("info a -n", "the option '--dry-run' means nothing to 'info'"),
             (
                 "a h:b",
