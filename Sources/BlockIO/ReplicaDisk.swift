@@ -90,6 +90,13 @@ public enum ReplicaDisk: ~Copyable, ReplicaTarget {
         }
     }
 
+    public func checkRoom(for mark: ApplyMark) throws(VHDXError) {
+        switch self {
+        case .image(let disk): try disk.checkRoom(for: mark)
+        case .raw(let disk): try disk.checkRoom(for: mark)
+        }
+    }
+
     public func setMark(_ mark: ApplyMark) throws(VHDXError) {
         switch self {
         case .image(let disk): try disk.setMark(mark)
@@ -134,6 +141,7 @@ extension RawDisk: ReplicaTarget where File: ~Copyable {
     public var isMarkable: Bool { false }
     public var mark: ApplyMark? { nil }
     public func chooseDataWriteGUID(_ guid: GUID) {}
+    public func checkRoom(for mark: ApplyMark) throws(VHDXError) {}
     public func setMark(_ mark: ApplyMark) throws(VHDXError) {}
 
     public func removeMark() throws(VHDXError) { try commit() }

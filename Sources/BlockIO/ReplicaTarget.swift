@@ -23,6 +23,9 @@ public protocol ReplicaTarget: BlockTarget, ~Copyable {
     /// - Precondition: nothing was changed since the disk was opened.
     func chooseDataWriteGUID(_ guid: GUID)
 
+    /// Checks, and changes nothing, that the disk can bear a mark like this.
+    func checkRoom(for mark: ApplyMark) throws(VHDXError)
+
     /// Makes the disk one that refuses to open, durably, before it returns. Not while a write is under
     /// way.
     func setMark(_ mark: ApplyMark) throws(VHDXError)

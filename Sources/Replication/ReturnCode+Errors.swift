@@ -20,7 +20,7 @@ extension ReturnCode {
             self = .notSupported
         case .invalidOption, .sameFile, .parentOfPrimary:
             self = .invalidParameter
-        case .differentSizes, .primaryChanged, .incompleteDelta, .deltaWithoutProof,
+        case .differentSizes, .primaryChanged, .incompleteDelta, .deltaWithoutProof, .deltaChanged,
             .otherBase, .foreignJournal,
             .missingJournal:
             self = .invalidState

@@ -190,6 +190,10 @@ struct ComparisonEngine: Sendable {
         if pass.countsBlocks { counts.blocksCompared = UInt64(item.count) }
         if pass.countsDifferences {
             counts.blocksDiffering = UInt64(findings.count { $0.differs })
+            for (index, finding) in findings.enumerated()
+            where finding.differs && finding.primaryIsZero {
+                counts.bytesToZero += UInt64(bytes(ofBlock: index, in: range).count)
+            }
         }
         count(range.byteCount, in: &counts)
         monitor.add(counts)
@@ -298,7 +302,10 @@ struct ComparisonEngine: Sendable {
         if pass.countsBlocks {
             counts.blocksSkipped = UInt64(plan.blockCount - planned) - counts.blocksHeld
         }
-        if pass.countsDifferences { counts.blocksDiffering = counts.blocksHeld }
+        if pass.countsDifferences {
+            counts.blocksDiffering = counts.blocksHeld
+            counts.bytesToZero = plan.heldZeroByteCount
+        }
         let plannedBytes = plan.items.reduce(0) {
             $0 + plan.range(ofBlocks: $1.first..<$1.first + $1.count).byteCount
         }

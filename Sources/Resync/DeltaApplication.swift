@@ -9,7 +9,7 @@ struct DeltaApplication: Sendable {
     private let pool: WorkerPool
 
     /// Zeros that are looked at between two looks at whether to stop.
-    private static let zerosAtOnce: UInt64 = 64 << 30
+    private static let zerosAtOnce = WindowPlan.byteCount
 
     init(
         _ header: DeltaHeader, options: ResyncOptions, monitor: ResyncMonitor
@@ -47,10 +47,13 @@ struct DeltaApplication: Sendable {
 
     /// Writes all records. The stream must have been found whole.
     ///
-    /// What is written is durable with the target's next commit.
+    /// What is written is durable with the target's next commit. `bytesToZero`, where it is known, is how
+    /// much of what becomes zero was not zero before: runs of zeros hold more.
     func write<File: RandomAccessFile & ~Copyable>(
-        _ stream: Lock<DeltaReader<File>>, to target: borrowing some BlockTarget & ~Copyable
+        _ stream: Lock<DeltaReader<File>>, to target: borrowing some BlockTarget & ~Copyable,
+        bytesToZero: UInt64?
     ) throws(ResyncError) {
+        var bytesToZero = bytesToZero ?? .max
         monitor.begin(.applying, bytesToDo: bytesToDo(stream))
         var isOver = false
         while !isOver {
@@ -68,7 +71,7 @@ struct DeltaApplication: Sendable {
                 return batch.zeros
             }
             // No other thread writes now: a payload block that becomes zero may be taken as a whole.
-            for blocks in zeros { try writeZeros(blocks, to: target) }
+            for blocks in zeros { try writeZeros(blocks, to: target, &bytesToZero) }
             try onDisk(.replica) { () throws(VHDXError) in try target.commitIfBatchIsFull() }
         }
     }
@@ -93,15 +96,18 @@ struct DeltaApplication: Sendable {
     }
 
     private func writeZeros(
-        _ blocks: Range<UInt64>, to target: borrowing some BlockTarget & ~Copyable
+        _ blocks: Range<UInt64>, to target: borrowing some BlockTarget & ~Copyable,
+        _ bytesToZero: inout UInt64
     ) throws(ResyncError) {
         try forEachPiece(of: range(of: blocks)) { (range) throws(ResyncError) in
             var counts = ResyncCounts()
             try onDisk(.replica) { () throws(VHDXError) in
                 // What reads as zeros already is part of the range, and is not written.
-                counts.bytesWritten = byteCount(ofBlocksWithData: try target.extents(in: range))
+                counts.bytesWritten = min(
+                    byteCount(ofBlocksWithData: try target.extents(in: range)), bytesToZero)
                 try target.writeZeros(range)
             }
+            bytesToZero -= counts.bytesWritten
             counts.bytesApplied = range.byteCount
             counts.bytesDone = range.byteCount
             monitor.add(counts)
@@ -128,7 +134,9 @@ struct DeltaApplication: Sendable {
         var start = range.lowerBound
         while start < range.upperBound {
             if let reason = monitor.stopReason { throw .stopped(reason) }
-            let end = min(start + Self.zerosAtOnce, range.upperBound)
+            // At multiples, so that payload blocks are seen whole.
+            let next = (start / Self.zerosAtOnce + 1) * Self.zerosAtOnce
+            let end = min(next, range.upperBound)
             try body(start..<end)
             start = end
         }

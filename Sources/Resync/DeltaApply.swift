@@ -51,27 +51,54 @@ public struct DeltaApply: Sendable {
         report.isVerified = true
         report.recovery = recovery
         let writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
-        let journal: DeltaReader<DiskFile>
+        if options.writeMethod == .clone { try writing.checkThatCloneIsPossible() }
+        let base: BlockDigest
         do throws(ResyncError) {
-            let base = try prove(stream, trailer, on: target, options, monitor)
-            guard base != trailer.resultRoot else {
-                target.abandon()
-                return report.finished(monitor)
-            }
-            journal = try writing.journaled.copy(
-                try open(), on: target, try target.state(at: replica))
+            base = try prove(stream, trailer, on: target, options, monitor)
         } catch {
             target.abandon()
             throw error
         }
-        try writing.write(journal, to: target)
+        guard base != trailer.resultRoot else {
+            try finishWhole(target, monitor)
+            return report.finished(monitor)
+        }
+        let journal: DeltaReader<DiskFile>
+        do throws(ResyncError) {
+            let again = try open()
+            guard again.header == header, again.trailer == trailer else {
+                throw .deltaChanged(path: delta)
+            }
+            journal = try writing.journaled.copy(again, on: target, try target.state(at: replica))
+        } catch {
+            target.abandon()
+            throw error
+        }
+        try writing.write(journal, to: target, bytesToZero: monitor.counts.bytesToZero)
         return report.finished(monitor)
+    }
+
+    /// Closes a replica that is what the delta makes of it. Its mark, if a run in place left one, says
+    /// otherwise.
+    private func finishWhole(
+        _ target: consuming ReplicaDisk, _ monitor: ResyncMonitor
+    ) throws(ResyncError) {
+        guard target.mark != nil else { return target.abandon() }
+        do throws(VHDXError) {
+            try target.removeMark()
+            monitor.note(.written)
+            try target.close()
+        } catch {
+            throw .disk(.replica, error)
+        }
     }
 
     private func open() throws(ResyncError) -> DeltaReader<DiskFile> {
         try DeltaReader(
             reading: try onJournal { () throws(FileError) in
-                try DiskFile(opening: delta, for: .reading)
+                let file = try DiskFile(opening: delta, for: .reading)
+                try file.lock(for: .reading)
+                return file
             })
     }
 
@@ -100,8 +127,11 @@ public struct DeltaApply: Sendable {
             consume: { (run) throws(ResyncError) in
                 let first = result.appendedCount
                 let held = try records.blocks(in: first..<first + run.blockCount)
+                let changed = result.append(run, under: held)
                 var counts = ResyncCounts()
-                counts.blocksDiffering = result.append(run, under: held)
+                counts.blocksDiffering = changed.blockCount
+                // A short last block counts as a whole: it is a limit.
+                counts.bytesToZero = changed.zeroBlockCount * UInt64(header.blockSize)
                 monitor.add(counts)
             })
         try records.readToEnd()
@@ -122,24 +152,29 @@ public struct DeltaApply: Sendable {
 extension DigestTreeBuilder {
     /// Adds the digests of a run, with those of its blocks that are held in their place.
     ///
-    /// - Returns: how many blocks that changes.
-    fileprivate mutating func append(_ run: DigestRun, under held: [HeldBlocks]) -> UInt64 {
+    /// - Returns: how many blocks that changes, and how many of these to zeros.
+    fileprivate mutating func append(
+        _ run: DigestRun, under held: [HeldBlocks]
+    ) -> (blockCount: UInt64, zeroBlockCount: UInt64) {
         let first = appendedCount
         var digests: [BlockDigest]
         switch run {
         case .zeros(let count) where held.isEmpty:
             append(zeroBlocks: count)
-            return 0
+            return (0, 0)
         case .zeros(let count): digests = (first..<first + count).map(zeros.digest(ofBlock:))
         case .digests(let known): digests = known
         }
-        var changed: UInt64 = 0
+        var changed: (blockCount: UInt64, zeroBlockCount: UInt64) = (0, 0)
         for blocks in held {
             for index in blocks.range {
                 let digest =
                     blocks.digests?[index - blocks.range.lowerBound]
                     ?? zeros.digest(ofBlock: first + UInt64(index))
-                if digest != digests[index] { changed += 1 }
+                if digest != digests[index] {
+                    changed.blockCount += 1
+                    if blocks.digests == nil { changed.zeroBlockCount += 1 }
+                }
                 digests[index] = digest
             }
         }

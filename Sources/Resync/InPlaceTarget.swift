@@ -17,7 +17,8 @@ struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget 
     init(_ base: consuming Target, _ monitor: ResyncMonitor) {
         self.monitor = monitor
         monitor.note(isMarkable: base.isMarkable)
-        state = Lock(State(isMarked: base.mark != nil))
+        // The mark of a journal goes: what that holds is no longer what makes the disk whole.
+        state = Lock(State(isMarked: base.mark?.streamID == .zero))
         self.base = base
     }
 

@@ -79,7 +79,6 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     ) throws(ResyncError) -> DeltaReader<File>? {
         guard case .committed(let header, let trailer) = try find() else { return nil }
         let needsProof = try !isSure(header, isFor: target, targetState)
-        monitor.note(.committed(path: store.path))
         monitor.setDisk(target.virtualSize, blockSize: header.blockSize)
         var reader = try DeltaReader(reading: try openAgain())
         while try reader.next() != nil {}
@@ -91,6 +90,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         try reader.rewind()
         reader.trustStream()
         if needsProof { try checkResult(of: header, trailer, on: target) }
+        monitor.note(.committed(path: store.path))
         return reader
     }
 
@@ -105,9 +105,17 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                 "it is for a disk of \(header.virtualSize) bytes, and the replica has "
                     + "\(target.virtualSize)")
         }
+        guard header.streamID != .zero, header.resultDataWriteGUID != .zero else {
+            throw foreign("it is a delta, which belongs to no replica")
+        }
         if target.isMarkable {
-            if let mark = target.mark, mark.streamID == header.streamID { return true }
             let found = target.dataWriteGUID
+            // Whoever wrote in place since then gave the image another name for its state.
+            if let mark = target.mark, mark.streamID == header.streamID,
+                found == header.resultDataWriteGUID
+            {
+                return true
+            }
             // What the journal announces is there from just before the mark to the journal's removal.
             let isAnnounced = found == header.resultDataWriteGUID
             guard isAnnounced || found == header.base.dataWriteGUID else {
@@ -172,6 +180,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             virtualSize: target.virtualSize, blockSize: options.blockSize, streamID: .random(),
             base: targetState, source: sourceState, resultDataWriteGUID: .random(),
             hasRootDigests: options.comparison == .hash)
+        try checkRoom(for: header, on: target)
         var continued = try unfinished(like: header)
         while true {
             let recorder = DifferenceRecorder(continuing: continued.take(), monitor) {
@@ -193,6 +202,23 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                 throw error
             }
         }
+    }
+
+    /// Checks, before any work is done, that the replica can bear the mark that it will need.
+    private func checkRoom(
+        for header: DeltaHeader, on target: borrowing some ReplicaTarget & ~Copyable
+    ) throws(ResyncError) {
+        try onDisk(.replica) { () throws(VHDXError) in
+            try target.checkRoom(
+                for: ApplyMark(streamID: header.streamID, journalPath: store.path))
+        }
+    }
+
+    /// Whether the journal is there that a mark names, and it is complete.
+    func holds(_ mark: ApplyMark) -> Bool {
+        // What else is there, or wrong with it, does not matter here.
+        guard case .committed(let header, _)? = try? find() else { return false }
+        return header.streamID == mark.streamID
     }
 
     /// The unfinished journal of an earlier run that compared the same states in the same blocks;
@@ -331,10 +357,11 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         header.streamID = .random()
         header.base = targetState
         header.resultDataWriteGUID = .random()
+        try checkRoom(for: header, on: target)
         _ = try unfinished(like: header)
         var growth: UInt64 = 0
-        monitor.note(.unfinished(path: store.path))
         let file = try onJournal { () throws(FileError) in try store.create() }
+        monitor.note(.unfinished(path: store.path))
         do throws(ResyncError) {
             var writer = try DeltaWriter(header, to: file)
             monitor.begin(
@@ -390,7 +417,8 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     /// nobody else sees, needs no mark.
     func apply(
         _ journal: consuming DeltaReader<File>,
-        to target: borrowing some ReplicaTarget & ~Copyable, isVisible: Bool = true
+        to target: borrowing some ReplicaTarget & ~Copyable, isVisible: Bool = true,
+        bytesToZero: UInt64? = nil
     ) throws(ResyncError) {
         let header = journal.header
         let application = try DeltaApplication(header, options: options, monitor: monitor)
@@ -403,7 +431,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             }
         }
         let stream = Lock(journal)
-        try application.write(stream, to: target)
+        try application.write(stream, to: target, bytesToZero: bytesToZero)
         try onDisk(.replica) { () throws(VHDXError) in try target.commit() }
         try stream.withLock { (reader) throws(ResyncError) in try reader.rewind() }
         try application.verify(stream, on: target)

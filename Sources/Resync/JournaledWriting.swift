@@ -27,22 +27,29 @@ struct JournaledWriting: Sendable {
     }
 
     /// Writes a committed journal, closes the replica, and removes the journal.
+    ///
+    /// `bytesToZero`, where this run has found that out, is how much becomes zero that was not.
     func write(
-        _ journal: consuming DeltaReader<DiskFile>, to target: consuming ReplicaDisk
+        _ journal: consuming DeltaReader<DiskFile>, to target: consuming ReplicaDisk,
+        bytesToZero: UInt64? = nil
     ) throws(ResyncError) {
+        // The journal goes while the replica is still locked: the next one to open it must not find a
+        // journal that is about to go.
         if options.writeMethod == .clone {
-            try writeClone(journal)
+            let clone = try writeClone(journal, bytesToZero)
             target.abandon()
+            try journaled.removeJournal()
+            _ = clone
         } else {
             do throws(ResyncError) {
-                try journaled.apply(journal, to: target)
+                try journaled.apply(journal, to: target, bytesToZero: bytesToZero)
+                try journaled.removeJournal()
             } catch {
                 target.abandon()
                 throw error
             }
             try close(target)
         }
-        try journaled.removeJournal()
     }
 
     private func close(_ target: consuming ReplicaDisk) throws(ResyncError) {
@@ -79,19 +86,25 @@ struct JournaledWriting: Sendable {
 
     /// Writes to a copy, which takes the replica's place when it is proven and durable. Until then a
     /// stop leaves the replica as it was, and perhaps a copy that the next run removes.
-    private func writeClone(_ journal: consuming DeltaReader<DiskFile>) throws(ResyncError) {
+    ///
+    /// - Returns: the new replica, locked.
+    private func writeClone(
+        _ journal: consuming DeltaReader<DiskFile>, _ bytesToZero: UInt64?
+    ) throws(ResyncError) -> DiskFile {
         let paths = try clonePaths()
         let clone = try makeClone(paths)
         do throws(ResyncError) {
             let target = try ReplicaDisk(openingDiskAt: paths.clone, options)
             do throws(ResyncError) {
-                try journaled.apply(journal, to: target, isVisible: false)
+                try journaled.apply(
+                    journal, to: target, isVisible: false, bytesToZero: bytesToZero)
             } catch {
                 target.abandon()
                 throw error
             }
             try close(target)
             try onJournal { () throws(FileError) in
+                try clone.lock(for: .writing)
                 try clone.flushCompletely()
                 try DiskFile.rename(paths.clone, over: paths.replica)
             }
@@ -100,5 +113,6 @@ struct JournaledWriting: Sendable {
             throw error
         }
         monitor.note(.written)
+        return clone
     }
 }

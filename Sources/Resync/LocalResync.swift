@@ -96,7 +96,7 @@ public struct LocalResync: Sendable {
         }
         let roots = recorded.roots
         if let journal = recorded.journal.take() {
-            try writing.write(journal, to: target)
+            try writing.write(journal, to: target, bytesToZero: monitor.counts.bytesToZero)
             return roots
         }
         // Every block is the primary's, whatever an interrupted run left.
@@ -104,8 +104,8 @@ public struct LocalResync: Sendable {
             try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
             monitor.note(.written)
         }
-        try close(target)
         try writing.journaled.removeJournal()
+        try close(target)
         return roots
     }
 

@@ -13,6 +13,8 @@ public struct ResyncCounts: Equatable, Sendable {
     /// Content read from both disks, in bytes, reading back and verifying included.
     public var bytesRead: UInt64 = 0
     public var bytesHashed: UInt64 = 0
+    /// Of what was found to differ: content of blocks that are to become zeros, in bytes.
+    public var bytesToZero: UInt64 = 0
     /// Content written to the replica, in bytes, ranges that were zeroed included.
     public var bytesWritten: UInt64 = 0
     /// Virtual bytes that were compared, or hashed, and those that could be skipped.

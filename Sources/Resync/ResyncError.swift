@@ -25,6 +25,8 @@ public enum ResyncError: Error, Equatable {
     case unsupportedDelta(path: String, version: UInt64)
     /// The delta has no trailer, and what was asked for needs a whole one.
     case incompleteDelta(path: String)
+    /// Another delta got the name while the replica was read.
+    case deltaChanged(path: String)
     /// The delta has no root digests, so that nothing could prove what it is applied to.
     case deltaWithoutProof(path: String)
     /// The delta applies to another disk, or to another state of this one.
@@ -92,6 +94,8 @@ extension ResyncError: CustomStringConvertible {
             return "\(path) is not supported: delta of version \(version)"
         case .incompleteDelta(let path):
             return "\(path) is incomplete: a delta without a trailer"
+        case .deltaChanged(let path):
+            return "\(path) was changed while the replica was being read"
         case .deltaWithoutProof(let path):
             return "\(path) has no root digests: it cannot be told what it applies to"
         case .otherBase(let delta, let replica, let expected, let found):

@@ -30,6 +30,8 @@ struct WindowPlan: Equatable, Sendable {
     /// Blocks that are known to differ, and not to be read: of those that are to be zero, the ones of
     /// which the replica's own word is that they are not.
     private(set) var heldBlockCount: UInt64 = 0
+    /// Bytes of those of them that are to be zero.
+    private(set) var heldZeroByteCount: UInt64 = 0
 
     var blockCount: Int { Int(range.byteCount.dividedRoundingUp(by: UInt64(blockSize))) }
 
@@ -55,7 +57,11 @@ struct WindowPlan: Equatable, Sendable {
         for blocks in held {
             for index in blocks.range {
                 isHeld[index] = true
-                if blocks.digests != nil || replicaIsData[index] { heldBlockCount += 1 }
+                guard blocks.digests != nil || replicaIsData[index] else { continue }
+                heldBlockCount += 1
+                if blocks.digests == nil {
+                    heldZeroByteCount += self.range(ofBlocks: index..<index + 1).byteCount
+                }
             }
         }
         let largest = max(1, Self.bytesAtOnce / blockSize)

@@ -29,6 +29,15 @@ extension ImageWriter where File: ~Copyable {
         }
     }
 
+    /// Checks that the image has room for a mark, and changes nothing.
+    ///
+    /// - Throws: ``VHDXError/unsupported(_:path:)`` as ``setMark(_:)`` would.
+    public func checkRoom(for mark: ApplyMark) throws(VHDXError) {
+        try session.withLock { (session) throws(VHDXError) in
+            _ = try session.change(to: mark, in: file)
+        }
+    }
+
     /// Commits, then takes the mark away; does nothing where there is none.
     ///
     /// All that was written is durable before the mark goes. A crash leaves either both.
@@ -44,6 +53,16 @@ extension WriteSession {
     ) throws(VHDXError) {
         guard mark != nil || self.mark != nil else { return }
         try commit(in: file)
+        let change = try change(to: mark, in: file)
+        try begin(in: file)
+        try commitInPlace(change.pages, in: file)
+        self.mark = mark
+    }
+
+    /// What setting a mark, or removing it, changes in the metadata.
+    fileprivate func change(
+        to mark: ApplyMark?, in file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> MetadataChange {
         guard let region = regions.table.entry(RegionTableEntry.metadata) else {
             throw .missing(.metadataTable, path: file.name)
         }
@@ -53,9 +72,7 @@ extension WriteSession {
         if let mark {
             try change.add(mark.encoded(for: file.name), to: table, of: file)
         }
-        try begin(in: file)
-        try commitInPlace(change.pages, in: file)
-        self.mark = mark
+        return change
     }
 }
 

@@ -36,8 +36,9 @@ struct CallOrderTests {
         let lastRecord = try #require(journal.dropLast().last)
         let writes = numbers("pwrite", replica.replica)
         let first = try #require(writes.first)
-        let last = try #require(writes.last)
         let removal = try #require(numbers("unlink", replica.journal).first)
+        // Behind it the log is marked as empty, which changes nothing of what the disk is.
+        let last = try #require(writes.last { $0 < removal })
 
         func expectFlush(_ name: String, _ path: String, _ range: Range<Int>, _ what: String) {
             #expect(numbers(name, path).contains { range.contains($0) }, "\(what)")

@@ -67,13 +67,12 @@ struct JournalFileTests {
         var recorded = try writing.journaled.record(
             source.disk, try source.state(), on: target, try target.state(at: files.replica)
         ) { () throws(ResyncError) in }
-        var streamID = GUID.zero
-        if let journal = recorded.journal.take() { streamID = journal.header.streamID }
-        if marks {
-            target.chooseDataWriteGUID(.random())
+        if let journal = recorded.journal.take(), marks {
+            target.chooseDataWriteGUID(journal.header.resultDataWriteGUID)
             try target.setMark(
                 ApplyMark(
-                    streamID: streamID, journalPath: writing.journaled.store.path))
+                    streamID: journal.header.streamID,
+                    journalPath: writing.journaled.store.path))
         }
         target.abandon()
     }
@@ -275,6 +274,67 @@ struct JournalFileTests {
             try writer.write([UInt8](repeating: 9, count: 512).rawSpan, at: 0)
             try writer.close()
         }
+    }
+
+    @Test("What stands beside the replica does not hide the journal that its mark names")
+    func hiddenJournal() throws {
+        try FileManager.default.createDirectory(
+            atPath: path("folder"), withIntermediateDirectories: false)
+        var options = options
+        options.journalFolder = path("folder")
+        try interrupt(options, marks: true)
+        let base = try DiskState(
+            virtualDiskID: files.info(of: files.primary).virtualDiskID, dataWriteGUID: .random(),
+            fileState: .zero)
+        let header = DeltaHeader(
+            virtualSize: pair.primary.byteCount, blockSize: 65536, streamID: .random(), base: base)
+        let unfinished = try DeltaWriter(header, to: DiskFile(creating: journal))
+        _ = unfinished.intoFile()
+        #expect(try recover() != .nothingToDo)
+        #expect(try files.content(of: files.replica).readsAs(pair.primary))
+        #expect(try files.bytes(of: journal).count == DeltaHeader.byteCount)
+    }
+
+    @Test("A journal is not applied to what a run in place has written since")
+    func inPlaceInBetween() throws {
+        let folder = try TemporaryFolder()
+        var options = options
+        options.journalFolder = folder.path
+        try interrupt(options, marks: true)
+        // The run in place does not see that folder, and does not come to its end.
+        let target = InPlaceTarget(
+            try ReplicaDisk(openingDiskAt: files.replica, self.options), ResyncMonitor())
+        try target.write([UInt8](repeating: 7, count: 4096).rawSpan, at: 4 << 20)
+        try target.intoBase().close()
+        try expectNothingChanged(
+            { if case .foreignJournal = $0 { true } else { false } }, "a recovery"
+        ) { _ = try recover(options) }
+        try expectNothingChanged(
+            { if case .missingJournal = $0 { true } else { false } }, "without the folder"
+        ) { _ = try recover() }
+        _ = try resynchronize()
+        try expectNew()
+    }
+
+    @Test("A delta to what a run in place has made finishes it")
+    func deltaAfterRunInPlace() throws {
+        try makeDelta()
+        _ = try apply()
+        let target = try ReplicaDisk(openingDiskAt: files.replica, options)
+        try target.setMark(ApplyMark(streamID: .zero, journalPath: ""))
+        try target.close()
+        #expect(throws: VHDXError.self) { try files.content(of: files.replica) }
+        #expect(try apply().counts.bytesWritten == 0)
+        try expectNew()
+    }
+
+    @Test("A delta in the journal's place is no journal")
+    func deltaAsJournal() throws {
+        try makeDelta()
+        try FileManager.default.copyItem(atPath: delta, toPath: journal)
+        try expectNothingChanged(
+            { if case .foreignJournal = $0 { true } else { false } }, "a recovery"
+        ) { _ = try recover() }
     }
 
     @Test("Where the file system cannot clone, that is said before anything is changed")

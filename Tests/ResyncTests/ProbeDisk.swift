@@ -121,6 +121,10 @@ extension ProbeDisk: ReplicaTarget where Base: ReplicaTarget & ~Copyable {
     var isMarkable: Bool { base.isMarkable }
     var mark: ApplyMark? { base.mark }
     func chooseDataWriteGUID(_ guid: GUID) { base.chooseDataWriteGUID(guid) }
+    func checkRoom(for mark: ApplyMark) throws(VHDXError) {
+        try base.checkRoom(for: mark)
+    }
+
     func setMark(_ mark: ApplyMark) throws(VHDXError) { try base.setMark(mark) }
     func removeMark() throws(VHDXError) { try base.removeMark() }
     consuming func close() throws(VHDXError) { try base.close() }

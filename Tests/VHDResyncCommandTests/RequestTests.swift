@@ -141,7 +141,7 @@ import Testing
             "a b --apply both", "a b --primary-format qcow2", "a b --replica-format img",
             "a b --in-place --apply clone", "a b --apply replica --in-place",
             "a b --in-place --journal-dir d", "a b --journal-dir d --in-place",
-            "a b --create --parent p --replica-format raw", "recover b --apply clone",
+            "a b --create --parent p --replica-format raw",
             "recover b --in-place", "recover b --force", "recover b -n", "apply d b --in-place",
             "apply d b --compare bytes", "apply d b --verify", "apply d b -n",
             "apply d b --primary-format raw", "diff a b -o d --compare bytes",
