@@ -18,7 +18,7 @@ package struct DeltaReader<File: RandomAccessFile & ~Copyable>: ~Copyable {
     /// Behind the last record that was given out.
     package private(set) var position: UInt64 = 0
 
-    var input: DeltaInput<File>
+    var input: SequentialInput<File>
     /// Of all bytes up to ``position``.
     var stream: SHA256Context
     /// Where the records must end.
@@ -35,7 +35,7 @@ package struct DeltaReader<File: RandomAccessFile & ~Copyable>: ~Copyable {
     ///   ``ResyncError/unsupportedDelta(path:version:)``,
     ///   ``ResyncError/damagedDelta(path:what:at:)`` or ``ResyncError/file(_:)``.
     package init(reading file: consuming File) throws(ResyncError) {
-        var input = try DeltaInput(file)
+        var input = try SequentialInput(file)
         let headerByteCount = UInt64(DeltaHeader.byteCount)
         let head = try input.bytes(at: 0, count: Int(min(headerByteCount, input.byteCount)))
         let header = try DeltaHeader(decoding: head.rawSpan, path: input.path)

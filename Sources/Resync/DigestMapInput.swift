@@ -2,29 +2,17 @@ internal import Storage
 
 /// The file of a digest map, read in order by structures whose form and checksum are right.
 struct DigestMapInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
-    let path: String
     /// Where the trailer starts, and the records must end.
     private(set) var end: UInt64 = 0
     /// Where the next structure starts.
     private(set) var position: UInt64 = 0
 
-    private let file: File
-    private let byteCount: UInt64
-    /// Bytes of the file from ``bufferStart`` on.
-    private var buffer: [UInt8] = []
-    private var bufferStart: UInt64 = 0
+    private var input: SequentialInput<File>
 
-    /// Bytes of the file that are read at once: room for the largest record.
-    private static var bufferByteCount: UInt64 { 256 << 10 }
+    var path: String { input.path }
 
     init(_ file: consuming File) throws(ResyncError) {
-        path = file.name
-        do throws(FileError) {
-            byteCount = try file.byteCount()
-        } catch {
-            throw .file(error)
-        }
-        self.file = file
+        input = try SequentialInput(file)
     }
 
     func damage(_ what: String, at offset: UInt64) -> ResyncError {
@@ -34,26 +22,28 @@ struct DigestMapInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
     /// The bytes of the header, of which the magic and the version are right.
     mutating func head() throws(ResyncError) -> [UInt8] {
         let magic = DigestMap.magic
-        guard byteCount >= UInt64(magic.count), try bytes(at: 0, count: magic.count) == magic else {
+        guard input.byteCount >= UInt64(magic.count),
+            try input.bytes(at: 0, count: magic.count) == magic
+        else {
             throw .notADigestMap(path: path)
         }
         let versionOffset = DigestMap.versionOffset
-        guard byteCount >= UInt64(versionOffset + 4) else { throw truncation() }
-        let versionBytes = try bytes(at: UInt64(versionOffset), count: 4)
+        guard input.byteCount >= UInt64(versionOffset + 4) else { throw truncation() }
+        let versionBytes = try input.bytes(at: UInt64(versionOffset), count: 4)
         let version = versionBytes.rawSpan.load(UInt32.self, at: 0)
         guard version == DigestMap.version else {
             throw .unsupportedDigestMap(path: path, version: UInt64(version))
         }
         let shortest = DigestMapHeader.byteCount + DigestMapRecord.trailerByteCount
-        guard byteCount >= UInt64(shortest) else { throw truncation() }
-        end = byteCount - UInt64(DigestMapRecord.trailerByteCount)
+        guard input.byteCount >= UInt64(shortest) else { throw truncation() }
+        end = input.byteCount - UInt64(DigestMapRecord.trailerByteCount)
         position = UInt64(DigestMapHeader.byteCount)
-        return try bytes(at: 0, count: DigestMapHeader.byteCount)
+        return try input.bytes(at: 0, count: DigestMapHeader.byteCount)
     }
 
     /// The bytes of the trailer. The next structure stays the next.
-    func trailer() throws(ResyncError) -> [UInt8] {
-        let bytes = try bytes(at: end, count: DigestMapRecord.trailerByteCount)
+    mutating func trailer() throws(ResyncError) -> [UInt8] {
+        let bytes = try input.bytes(at: end, count: DigestMapRecord.trailerByteCount)
         let kind = bytes.rawSpan.load(UInt32.self, at: DigestMapRecord.kindOffset)
         guard kind == DigestMapRecord.Kind.trailer.rawValue else {
             throw damage("no trailer", at: end)
@@ -72,7 +62,7 @@ struct DigestMapInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
         guard end - position >= UInt64(headerByteCount) else {
             throw damage("no record where one must be", at: position)
         }
-        let header = try buffered(count: headerByteCount)
+        let header = try input.bytes(at: position, count: headerByteCount)
         let count = header.rawSpan.load(UInt64.self, at: DigestMapRecord.countOffset)
         var byteCount = headerByteCount
         switch DigestMapRecord.Kind(
@@ -91,7 +81,7 @@ struct DigestMapInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
         guard end - position >= UInt64(byteCount) else {
             throw damage("a record that reaches past the end of the file", at: position)
         }
-        let record = try buffered(count: byteCount)
+        let record = try input.bytes(at: position, count: byteCount)
         guard DigestMapRecord.hasValidChecksum(record.rawSpan) else {
             throw damage("wrong checksum of a record", at: position)
         }
@@ -100,25 +90,6 @@ struct DigestMapInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
     }
 
     private func truncation() -> ResyncError {
-        damage("the file is truncated", at: byteCount)
-    }
-
-    /// The next bytes, which lie before ``end``.
-    private mutating func buffered(count: Int) throws(ResyncError) -> [UInt8] {
-        if position < bufferStart || position + UInt64(count) > bufferStart + UInt64(buffer.count) {
-            buffer = []
-            buffer = try bytes(at: position, count: Int(min(Self.bufferByteCount, end - position)))
-            bufferStart = position
-        }
-        let start = Int(position - bufferStart)
-        return Array(buffer[start..<(start + count)])
-    }
-
-    private func bytes(at offset: UInt64, count: Int) throws(ResyncError) -> [UInt8] {
-        do throws(FileError) {
-            return try file.bytes(at: offset, count: count)
-        } catch {
-            throw .file(error)
-        }
+        damage("the file is truncated", at: input.byteCount)
     }
 }

@@ -3,7 +3,7 @@ internal import Storage
 /// A file that is read from its start to its end in large pieces, whatever the pieces asked for.
 ///
 /// Memory: one piece of 256 KiB. What is as long or longer is read straight to where it is wanted.
-struct DeltaInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
+struct SequentialInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
     let file: File
     let path: String
     /// The size when it was opened. What is appended later is not seen.
