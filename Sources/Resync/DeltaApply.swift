@@ -84,13 +84,9 @@ public struct DeltaApply: Sendable {
         _ target: consuming ReplicaDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) {
         guard target.mark != nil else { return target.abandon() }
-        do throws(VHDXError) {
-            try target.removeMark()
-            monitor.note(.written)
-            try target.close()
-        } catch {
-            throw .disk(.replica, error)
-        }
+        try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+        monitor.note(.written)
+        try target.closeReplica()
     }
 
     private func open() throws(ResyncError) -> DeltaReader<DiskFile> {

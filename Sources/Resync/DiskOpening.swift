@@ -52,6 +52,17 @@ extension ReplicaDisk {
     }
 }
 
+extension ReplicaDisk {
+    /// Makes everything durable and ends, with an error as this module's.
+    consuming func closeReplica() throws(ResyncError) {
+        do throws(VHDXError) {
+            try close()
+        } catch {
+            throw .disk(.replica, error)
+        }
+    }
+}
+
 extension ResyncOptions {
     /// Checks what cannot be said of the options alone: that the replica can be written as they say.
     ///

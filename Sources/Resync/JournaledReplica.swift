@@ -110,14 +110,10 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         }
         if target.isMarkable {
             let found = target.dataWriteGUID
-            // Whoever wrote in place since then gave the image another name for its state.
-            if let mark = target.mark, mark.streamID == header.streamID,
-                found == header.resultDataWriteGUID
-            {
-                return true
-            }
-            // What the journal announces is there from just before the mark to the journal's removal.
+            // What the journal announces is there from just before the mark to the journal's removal;
+            // whoever wrote in place since then gave the image another name for its state.
             let isAnnounced = found == header.resultDataWriteGUID
+            if isAnnounced, target.mark?.streamID == header.streamID { return true }
             guard isAnnounced || found == header.base.dataWriteGUID else {
                 throw foreign(
                     "it builds on DataWriteGuid \(header.base.dataWriteGUID), and the replica has "
@@ -315,10 +311,11 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     private func commit(
         _ recorder: DifferenceRecorder<File>, _ roots: ComparisonEngine.Roots?
     ) throws(ResyncError) -> DeltaReader<File>? {
-        guard let writer = try recorder.finish() else { return nil }
+        // Where nothing was recorded, too: then this is the proof that nothing differs.
         if let roots, let result = roots.result, result != roots.primary {
             throw .proofFailed(primary: roots.primary, replica: result)
         }
+        guard let writer = try recorder.finish() else { return nil }
         return try commit(
             writer, baseRoot: roots?.replica ?? .zero, resultRoot: roots?.result ?? .zero)
     }
@@ -413,7 +410,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     // MARK: Applying
 
     /// Writes a committed journal to the replica, and proves that it reads as the journal says. The
-    /// caller closes the target, and removes the journal. A target that is not visible, a copy that
+    /// caller removes the journal, and then closes the target. A target that is not visible, a copy that
     /// nobody else sees, needs no mark.
     func apply(
         _ journal: consuming DeltaReader<File>,

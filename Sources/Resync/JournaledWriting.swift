@@ -26,7 +26,7 @@ struct JournaledWriting: Sendable {
             })
     }
 
-    /// Writes a committed journal, closes the replica, and removes the journal.
+    /// Writes a committed journal, removes it, and closes the replica.
     ///
     /// `bytesToZero`, where this run has found that out, is how much becomes zero that was not.
     func write(
@@ -48,19 +48,12 @@ struct JournaledWriting: Sendable {
                 target.abandon()
                 throw error
             }
-            try close(target)
+            try target.closeReplica()
         }
     }
 
-    private func close(_ target: consuming ReplicaDisk) throws(ResyncError) {
-        do throws(VHDXError) {
-            try target.close()
-        } catch {
-            throw .disk(.replica, error)
-        }
-    }
-
-    /// Checks, before any work is done, that the file system can make a copy.
+    /// Checks, before any work is done, that the file system can make a copy. Only who holds the replica's
+    /// lock may: the copy's name is the same for all.
     func checkThatCloneIsPossible() throws(ResyncError) {
         let paths = try clonePaths()
         _ = try makeClone(paths)
@@ -102,7 +95,7 @@ struct JournaledWriting: Sendable {
                 target.abandon()
                 throw error
             }
-            try close(target)
+            try target.closeReplica()
             try onJournal { () throws(FileError) in
                 try clone.lock(for: .writing)
                 try clone.flushCompletely()

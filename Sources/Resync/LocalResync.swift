@@ -82,8 +82,8 @@ public struct LocalResync: Sendable {
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
         let writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
-        if options.writeMethod == .clone { try writing.checkThatCloneIsPossible() }
         let target = try openReplica(for: source)
+        if options.writeMethod == .clone { try writing.checkThatCloneIsPossible() }
         let wasMarked = target.mark != nil
         var recorded: Recorded<DiskFile>
         do throws(ResyncError) {
@@ -105,7 +105,7 @@ public struct LocalResync: Sendable {
             monitor.note(.written)
         }
         try writing.journaled.removeJournal()
-        try close(target)
+        try target.closeReplica()
         return roots
     }
 
@@ -131,13 +131,13 @@ public struct LocalResync: Sendable {
             switch error {
             case .stopped, .primaryChanged:
                 // What was written so far is kept: the next run has less to do.
-                try close(target.intoBase())
+                try target.intoBase().closeReplica()
             default:
                 target.intoBase().abandon()
             }
             throw error
         }
-        try close(target.intoBase())
+        try target.intoBase().closeReplica()
         return roots
     }
 
@@ -151,14 +151,6 @@ public struct LocalResync: Sendable {
             return error
         } catch {
             return error
-        }
-    }
-
-    private func close(_ target: consuming ReplicaDisk) throws(ResyncError) {
-        do throws(VHDXError) {
-            try target.close()
-        } catch {
-            throw .disk(.replica, error)
         }
     }
 

@@ -56,7 +56,6 @@ public struct ReplicaRecovery: Sendable {
 
     /// Finishes the replica where there is a journal for it. Where there is none, a replica that is
     /// half-written stays that, and whoever compares all of it can make it whole.
-    @discardableResult
     func runIfNeeded(
         _ mark: ApplyMark?, monitor: ResyncMonitor
     ) throws(ResyncError) -> Outcome {
