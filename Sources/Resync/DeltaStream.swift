@@ -129,6 +129,9 @@ package struct DeltaHeader: Equatable, Sendable {
         self.hasRootDigests = hasRootDigests
     }
 
+    /// Whether both disks tell when they were changed. A block device does not.
+    var isOfKnownStates: Bool { base.fileState != .zero && source.fileState != .zero }
+
     /// How many blocks the disk has; the last one may be partial.
     package var blockCount: UInt64 {
         DigestTree.blockCount(virtualSize: virtualSize, blockSize: blockSize)

@@ -182,7 +182,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
             let recorder = DifferenceRecorder(continuing: continued.take(), monitor) {
                 () throws(ResyncError) in
                 let file = try onJournal { () throws(FileError) in try store.create() }
-                monitor.note(.unfinished(path: store.path))
+                monitor.note(.unfinished(path: store.path, isContinuable: header.isOfKnownStates))
                 return try DeltaWriter(header, to: file)
             }
             do throws(ResyncError) {
@@ -227,7 +227,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         case .committed: throw foreign("it is one that was committed for another replica")
         case .unfinished(let found):
             guard try isOfSameStates(found, header) else { return nil }
-            monitor.note(.unfinished(path: store.path))
+            monitor.note(.unfinished(path: store.path, isContinuable: header.isOfKnownStates))
             return try continuedJournal()
         }
     }
@@ -249,8 +249,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         var expected = header
         expected.streamID = found.streamID
         expected.resultDataWriteGUID = found.resultDataWriteGUID
-        return found == expected && header.base.fileState != .zero
-            && header.source.fileState != .zero
+        return found == expected && header.isOfKnownStates
     }
 
     /// Checks that an unfinished journal is the replica's own, in whatever state, so that it may be
@@ -358,7 +357,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         _ = try unfinished(like: header)
         var growth: UInt64 = 0
         let file = try onJournal { () throws(FileError) in try store.create() }
-        monitor.note(.unfinished(path: store.path))
+        monitor.note(.unfinished(path: store.path, isContinuable: false))
         do throws(ResyncError) {
             var writer = try DeltaWriter(header, to: file)
             monitor.begin(

@@ -21,8 +21,8 @@ public enum ReplicaCondition: Int, Sendable {
 /// What stands at the journal's place.
 public enum JournalCondition: Equatable, Sendable {
     case none
-    /// Some of what differs, for the next run to go on with.
-    case unfinished(path: String)
+    /// Some of what differs. The next run goes on with it if it is continuable, and else begins anew.
+    case unfinished(path: String, isContinuable: Bool)
     /// All that the replica is to become.
     case committed(path: String)
 
@@ -30,7 +30,7 @@ public enum JournalCondition: Equatable, Sendable {
     public var path: String? {
         switch self {
         case .none: nil
-        case .unfinished(let path), .committed(let path): path
+        case .unfinished(let path, _), .committed(let path): path
         }
     }
 }

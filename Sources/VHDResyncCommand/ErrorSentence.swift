@@ -141,8 +141,10 @@ struct ErrorSentence {
     private func journal(_ state: ReplicaState) -> String {
         switch state.journal {
         case .none: ""
-        case .unfinished(let path):
+        case .unfinished(let path, isContinuable: true):
             ", and what was recorded is kept in \(path): the same command goes on from there"
+        case .unfinished(let path, isContinuable: false):
+            ", and what was recorded is in \(path), which the same command makes anew"
         case .committed(let path):
             ", and \(path) holds all that it is to become: \(recovery) finishes it"
         }

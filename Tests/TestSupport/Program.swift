@@ -78,6 +78,16 @@ package enum Program {
         /// Whether it has not ended yet.
         package var isRunning: Bool { process.isRunning }
 
+        /// Whether it has this file open now.
+        package func hasOpen(_ path: String) -> Bool {
+            let folder = "/proc/\(process.processIdentifier)/fd"
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return names.contains {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)"))
+                    == path
+            }
+        }
+
         /// Sends a signal.
         package func send(_ signal: Int32) {
             kill(process.processIdentifier, signal)

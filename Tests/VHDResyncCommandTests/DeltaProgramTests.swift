@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Replication
 import TestSupport
 import Testing
@@ -88,6 +89,26 @@ import VHDX
         #expect(other.status == ReturnCode.invalidState.exitStatus)
         #expect(other.error.contains("the virtual sizes differ"))
         #expect(!other.error.contains("--grow"))
+    }
+
+    @Test func aDeltaInPlaceOfTheOneThatWasProvenIsRefused() throws {
+        let carried = try Carried()
+        let pair = carried.pair
+        let before = try DiskPair.bytes(of: pair.replica)
+        let other = try Carried()
+        let running = try Program.Running(
+            ["apply", carried.delta, pair.replica], launcher: SlowRun.launcher)
+        while running.isRunning, !running.hasOpen(carried.delta) { usleep(1000) }
+        try FileManager.default.moveItem(atPath: carried.delta, toPath: carried.delta + ".old")
+        try FileManager.default.moveItem(atPath: other.delta, toPath: carried.delta)
+        let ending = try running.wait()
+        #expect(ending.status == ReturnCode.invalidState.exitStatus)
+        #expect(
+            ending.error.hasSuffix(
+                "\(carried.delta) was changed while the replica was being read; the replica is as "
+                    + "it was\n"), "\(ending.error)")
+        #expect(try DiskPair.bytes(of: pair.replica) == before)
+        #expect(!FileManager.default.fileExists(atPath: pair.journal))
     }
 
     @Test func damageAndOtherFilesAreRefused() throws {

@@ -132,11 +132,16 @@ import VHDX
         var run = Run(compared: 1 << 20)
         #expect(run.text(cancelled) == "stopped on request; the replica is as it was")
         #expect(Run().text(cancelled) == "stopped on request; the replica is as it was")
-        run.state?.journal = .unfinished(path: "r.j")
+        run.state?.journal = .unfinished(path: "r.j", isContinuable: true)
         #expect(
             run.text(.stopped(.timeout))
                 == "stopped: the time limit was reached; the replica is as it was, and what was "
                 + "recorded is kept in r.j: the same command goes on from there")
+        run.state?.journal = .unfinished(path: "r.j", isContinuable: false)
+        #expect(
+            run.text(cancelled)
+                == "stopped on request; the replica is as it was, and what was recorded is in r.j, "
+                + "which the same command makes anew")
         run.state?.journal = .none
         run.state?.preparation = .grown
         #expect(
@@ -159,7 +164,7 @@ import VHDX
     @Test func stopWhereAnEarlierRunHadLeftTheReplicaHalfWritten() {
         var run = Run(compared: 1 << 20)
         run.state?.condition = .foundHalfWritten
-        run.state?.journal = .unfinished(path: "r.j")
+        run.state?.journal = .unfinished(path: "r.j", isContinuable: true)
         #expect(
             run.text(cancelled)
                 == "stopped on request; the replica is half-written, as an earlier run left it, and "
