@@ -1,5 +1,4 @@
 public import Storage
-internal import Synchronization
 public import VHDX
 
 /// A file or a block device whose bytes are the disk's.
@@ -10,7 +9,7 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
     public let virtualSize: UInt64
     let file: File
     /// Bytes that were changed since the last commit.
-    private let uncommittedByteCount = Atomic<UInt64>(0)
+    private let uncommittedByteCount = SharedCount()
     /// Why a flush failed: a repeated one that succeeds would prove nothing.
     private let breakage = Lock<VHDXError?>(nil)
 
@@ -65,25 +64,25 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
     }
 
     private func note(_ range: Range<UInt64>) {
-        uncommittedByteCount.wrappingAdd(range.byteCount, ordering: .relaxed)
+        uncommittedByteCount.add(range.byteCount)
     }
 
     public func commitIfBatchIsFull() throws(VHDXError) {
-        guard uncommittedByteCount.load(ordering: .relaxed) >= Self.batchByteCount else { return }
+        guard uncommittedByteCount.current >= Self.batchByteCount else { return }
         try commit()
     }
 
     public func commit() throws(VHDXError) {
         try breakage.withLock { (breakage) throws(VHDXError) in
             if let breakage { throw breakage }
-            guard uncommittedByteCount.load(ordering: .relaxed) > 0 else { return }
+            guard uncommittedByteCount.current > 0 else { return }
             do throws(VHDXError) {
                 try onRawFile { () throws(FileError) in try file.flush() }
             } catch {
                 breakage = error
                 throw error
             }
-            uncommittedByteCount.store(0, ordering: .relaxed)
+            uncommittedByteCount.set(0)
         }
     }
 

@@ -1,22 +1,21 @@
 internal import Storage
-internal import Synchronization
 
 /// The file of an image as the rest of this module sees it: with the pages that a dirty log puts
 /// over it, and with the size that a writer gives it.
 struct ImageFile<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
     let base: File
     let overlay: LogOverlay
-    private let size: Atomic<UInt64>
+    private let size: SharedCount
     private let baseByteCount: UInt64
 
     var name: String { base.name }
 
     /// The size in bytes, with what the log adds.
-    var byteCount: UInt64 { size.load(ordering: .acquiring) }
+    var byteCount: UInt64 { size.current }
 
     init(_ base: consuming File, overlay: LogOverlay) throws(VHDXError) {
         baseByteCount = try onFile { () throws(FileError) in try base.byteCount() }
-        size = Atomic(max(baseByteCount, overlay.minimumByteCount))
+        size = SharedCount(max(baseByteCount, overlay.minimumByteCount))
         self.overlay = overlay
         self.base = base
     }
@@ -30,7 +29,7 @@ struct ImageFile<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
     func grow(to byteCount: UInt64) throws(FileError) {
         precondition(overlay.isEmpty && byteCount >= self.byteCount)
         try base.setByteCount(byteCount)
-        size.store(byteCount, ordering: .releasing)
+        size.set(byteCount)
     }
 
     /// Reads through the log.
