@@ -107,4 +107,10 @@ extension [UInt8] {
         var bytes = unsafe elements.mutableBytes
         try body(&bytes)
     }
+
+    /// Adds raw bytes at the end.
+    public mutating func append(_ bytes: RawSpan) {
+        // Safe: the buffer is the span, and is read only while it is lent.
+        unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    }
 }

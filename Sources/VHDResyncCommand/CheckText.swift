@@ -1,3 +1,4 @@
+internal import Storage
 internal import VHDX
 
 /// What a check found, in words: a line for each finding, the worst first, and a verdict.

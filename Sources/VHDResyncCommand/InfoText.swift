@@ -1,3 +1,4 @@
+internal import Storage
 internal import VHDX
 
 /// An image in words, one property to a line.

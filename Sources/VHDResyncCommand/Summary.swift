@@ -1,4 +1,5 @@
 internal import Resync
+internal import Storage
 
 /// The result of a run that succeeded, in a few lines for people.
 enum Summary {

@@ -53,17 +53,3 @@ enum StandardStream: Int32, Sendable {
         _ = unsafe poll(&request, 1, -1)
     }
 }
-
-extension String {
-    /// The text with control characters written out: file names must not steer a terminal.
-    var printable: String {
-        var text = ""
-        for scalar in unicodeScalars {
-            switch scalar.value {
-            case 0..<0x20, 0x7F..<0xA0: text += "\\u{\(String(scalar.value, radix: 16))}"
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        return text
-    }
-}

@@ -61,10 +61,3 @@ import Testing
         #expect(Duration.microseconds(1_234_567).roundedSeconds == 1.235)
     }
 }
-
-@Suite struct PrintableTextTests {
-    @Test func controlCharactersAreWrittenOut() {
-        #expect("/a b/ü".printable == "/a b/ü")
-        #expect("a\n\u{1B}[31m\u{9B}".printable == "a\\u{a}\\u{1b}[31m\\u{9b}")
-    }
-}
