@@ -28,12 +28,17 @@ let package = Package(
             cSettings: [.define("_GNU_SOURCE")]
         ),
         .systemLibrary(
-            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+            name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .target(
             name: "Storage",
             dependencies: ["CSystem"],
             swiftSettings: rules + [.enableExperimentalFeature("Lifetimes")]
+        ),
+        .target(
+            name: "Transport",
+            dependencies: ["Storage", "COpenSSL", "CSystem"],
+            swiftSettings: rules
         ),
         .target(name: "VHDX", dependencies: ["Storage"], swiftSettings: rules),
         .target(name: "BlockIO", dependencies: ["VHDX", "Storage"], swiftSettings: rules),
@@ -71,6 +76,11 @@ let package = Package(
         .testTarget(
             name: "StorageTests", dependencies: ["TestSupport", "Storage", "CSystem"],
             swiftSettings: rules),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: ["TestSupport", "Transport", "Storage", "CSystem"],
+            swiftSettings: rules
+        ),
         .testTarget(
             name: "VHDXTests", dependencies: ["TestSupport", "VHDX", "Storage"],
             swiftSettings: rules),

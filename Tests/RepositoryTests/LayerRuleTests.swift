@@ -53,8 +53,8 @@ struct LayerRule {
 
 struct LayerRuleTests {
     static let order = [
-        "CSystem", "COpenSSL", "CLZ4", "Storage", "VHDX", "BlockIO", "Resync", "Replication",
-        "VHDResyncCommand", "vhdresync",
+        "CSystem", "COpenSSL", "CLZ4", "Storage", "Transport", "VHDX", "BlockIO", "Resync",
+        "Replication", "VHDResyncCommand", "vhdresync",
     ]
 
     @Test("Package.swift lists the modules bottom-up")

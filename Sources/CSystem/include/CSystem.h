@@ -67,6 +67,45 @@ int csystem_has_crc32c(void);
 /// CRC-32C without the final inversion, from the value of the bytes before.
 uint32_t csystem_crc32c(uint32_t crc, const void *bytes, size_t count);
 
+// MARK: Streams and programs
+
+/// eventfd(2), non-blocking and closed by exec: a descriptor that wakes who polls it. Or a negative
+/// errno.
+int csystem_event(void);
+
+/// Makes the event readable for good.
+void csystem_raise_event(int event);
+
+/// pipe2(2), closed by exec: 0, or an errno.
+int csystem_pipe(int *reading, int *writing);
+
+/// accept4(2), non-blocking and closed by exec: a descriptor, or a negative errno.
+int csystem_accept(int listener, void *address, uint32_t *address_byte_count);
+
+/// Bytes that were sent on a TCP socket and that the other side's system has not confirmed, the end
+/// of the stream among them; 0 for any other descriptor.
+int csystem_unconfirmed_byte_count(int socket);
+
+/// What a thread has to put back after `csystem_hold_broken_pipes`.
+struct csystem_held_signal {
+    int was_blocked;
+    int was_pending;
+};
+
+/// Keeps SIGPIPE, which a write to a closed pipe raises, from this thread.
+struct csystem_held_signal csystem_hold_broken_pipes(void);
+
+/// Takes the SIGPIPE away that came meanwhile, and lets new ones through as before.
+void csystem_release_broken_pipes(struct csystem_held_signal held);
+
+/// posix_spawnp(3) with these two descriptors as standard input and output, no signal blocked, and
+/// SIGPIPE and SIGCHLD as by default: 0 and the process, or an errno.
+int csystem_spawn(char *const *argv, int input, int output, int32_t *process);
+
+/// waitpid(2) without waiting: 1 where the process ended, with its exit status, or 128 and the
+/// number of the signal that ended it; 0 where it runs; a negative errno.
+int csystem_ended(int32_t process, int32_t *status);
+
 // MARK: The process
 
 /// A long option. Its short form, where it has one, stands in `short_options` as the same letter.
