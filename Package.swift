@@ -44,12 +44,14 @@ let package = Package(
         .target(name: "BlockIO", dependencies: ["VHDX", "Storage"], swiftSettings: rules),
         .target(
             name: "Resync",
-            dependencies: ["BlockIO", "VHDX", "Storage", "CLZ4", "COpenSSL", "CSystem"],
+            dependencies: [
+                "BlockIO", "VHDX", "Transport", "Storage", "CLZ4", "COpenSSL", "CSystem",
+            ],
             swiftSettings: rules
         ),
         .target(
             name: "Replication",
-            dependencies: ["Resync", "BlockIO", "VHDX", "Storage"],
+            dependencies: ["Resync", "BlockIO", "VHDX", "Transport", "Storage"],
             swiftSettings: rules
         ),
         .target(
@@ -89,7 +91,9 @@ let package = Package(
             swiftSettings: rules),
         .testTarget(
             name: "ResyncTests",
-            dependencies: ["TestSupport", "Resync", "BlockIO", "VHDX", "Storage"],
+            dependencies: [
+                "TestSupport", "Resync", "BlockIO", "VHDX", "Transport", "Storage",
+            ],
             exclude: ["delta_stream.py", "digest_tree.py"],
             swiftSettings: rules
         ),

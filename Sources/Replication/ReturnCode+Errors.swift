@@ -1,6 +1,7 @@
 internal import Glibc
 public import Resync
 public import Storage
+public import Transport
 public import VHDX
 
 // No switch over an error has a default: a new error does not compile until someone has chosen its
@@ -33,6 +34,38 @@ extension ReturnCode {
             self = .failed
         case .stopped(.timeout):
             self = .timeout
+        case .connection(let error):
+            self.init(error)
+        case .peer(_, let failure):
+            // A number that is none of ours says no more than that it failed.
+            let code = ReturnCode(rawValue: failure.code)
+            self = code.flatMap { $0 == .completed || $0 == .jobStarted ? nil : $0 } ?? .failed
+        case .unknownOutcome:
+            self = .statusUnknown
+        case .protocolViolation:
+            self = .failed
+        case .unsupportedProtocol:
+            self = .notSupported
+        }
+    }
+
+    /// The code of a connection that could not be made, or that broke, for this reason.
+    public init(_ error: TransportError) {
+        switch error {
+        case .unknownHost, .unreachable, .ended, .closed, .programFailed, .programMissing:
+            self = .systemNotAvailable
+        case .system, .tls, .invalidFrame:
+            self = .failed
+        case .timedOut:
+            self = .timeout
+        case .refused:
+            self = .accessDenied
+        case .credentials(_, _):
+            self = .accessDenied
+        case .invalidAddress:
+            self = .invalidParameter
+        case .outOfMemory:
+            self = .outOfMemory
         }
     }
 

@@ -12,6 +12,8 @@ struct ComparisonEngine: Sendable {
     let monitor: ResyncMonitor
     let pool: WorkerPool
     let zeros: ZeroDigests
+    /// Virtual bytes in a window.
+    private let windowByteCount: UInt64
     private let blocks: BlockComparison
 
     /// What the disks read as; nil in a comparison of bytes.
@@ -25,9 +27,12 @@ struct ComparisonEngine: Sendable {
     }
 
     init(
-        virtualSize: UInt64, options: ResyncOptions, pass: Pass, monitor: ResyncMonitor
+        virtualSize: UInt64, options: ResyncOptions, pass: Pass, monitor: ResyncMonitor,
+        windowByteCount: UInt64 = WindowPlan.byteCount
     ) throws(ResyncError) {
+        precondition(windowByteCount.isMultiple(of: UInt64(options.blockSize)))
         self.options = options
+        self.windowByteCount = windowByteCount
         self.pass = pass
         self.monitor = monitor
         do throws(OutOfMemory) {
@@ -63,7 +68,7 @@ struct ComparisonEngine: Sendable {
         var position: UInt64 = 0
         while position < zeros.virtualSize {
             if let reason = monitor.stopReason { throw .stopped(reason) }
-            let end = min(position + WindowPlan.byteCount, zeros.virtualSize)
+            let end = min(position + windowByteCount, zeros.virtualSize)
             let first = position / UInt64(options.blockSize)
             let known = try knowledge(
                 first..<end.dividedRoundingUp(by: UInt64(options.blockSize)))
@@ -83,7 +88,9 @@ struct ComparisonEngine: Sendable {
             } else {
                 var result = WindowResult(
                     plan, zeros: zeros, virtualSize: zeros.virtualSize, replica: content)
-                try fill(&result, plan, content, primary: primary, replica: replica, sink)
+                try fill(
+                    &result, plan, content, primary: primary, replica: replica,
+                    known.isPrimaryWantedAlone ? nil : sink)
                 for held in known.held { result.set(held) }
                 replicaIsKnown = replicaIsKnown && known.held.isEmpty
                 primaryTree.append(result.primaryDigests)
@@ -188,7 +195,7 @@ struct ComparisonEngine: Sendable {
             counts.bytesHashed += try record(findings, item, range, worker: &worker, in: sink)
         }
         if pass.countsBlocks { counts.blocksCompared = UInt64(item.count) }
-        if pass.countsDifferences {
+        if pass.countsDifferences, !pass.records || sink != nil {
             counts.blocksDiffering = UInt64(findings.count { $0.differs })
             for (index, finding) in findings.enumerated()
             where finding.differs && finding.primaryIsZero {
@@ -228,7 +235,7 @@ struct ComparisonEngine: Sendable {
     }
 
     /// Where a block of an item lies in the buffers.
-    private func bytes(ofBlock index: Int, in range: Range<UInt64>) -> Range<Int> {
+    func bytes(ofBlock index: Int, in range: Range<UInt64>) -> Range<Int> {
         let start = index * options.blockSize
         return start..<min(start + options.blockSize, Int(range.byteCount))
     }
@@ -236,7 +243,7 @@ struct ComparisonEngine: Sendable {
     /// Compresses what differs while it is in the cache, and gives it to the sink.
     ///
     /// - Returns: how many bytes had to be hashed for that: without a digest there is no record.
-    private func record(
+    func record(
         _ findings: [BlockComparison.Finding], _ item: WorkItem, _ range: Range<UInt64>,
         worker: inout Worker, in sink: any DifferenceSink
     ) throws(ResyncError) -> UInt64 {

@@ -35,6 +35,15 @@ package struct DeltaRecordBuffer: ~Copyable, Sendable {
         self.blockSize = blockSize
     }
 
+    /// The most that all records of what a worker reads at once can have together.
+    static var maximumByteCount: Int {
+        let overhead = DeltaRecord.headerByteCount + BlockDigest.byteCount
+        let blocks = WindowPlan.bytesAtOnce / ResyncOptions.blockSizes.lowerBound
+        return max(
+            WindowPlan.bytesAtOnce + blocks * overhead,
+            ResyncOptions.blockSizes.upperBound + overhead)
+    }
+
     /// An empty buffer of the same size.
     func another() throws(OutOfMemory) -> DeltaRecordBuffer {
         try DeltaRecordBuffer(memory: AlignedBuffer(byteCount: memory.byteCount), blockSize)

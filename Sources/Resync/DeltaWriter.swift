@@ -4,7 +4,7 @@ package import Storage
 ///
 /// Memory: 64 KiB of small records. After an error each further call throws it again; what is
 /// in the file then is an unfinished stream, with which ``init(continuing:)`` goes on.
-package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable {
+package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
     package let header: DeltaHeader
     private var counts: DeltaCounts
     private let file: File

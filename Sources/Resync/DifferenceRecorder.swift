@@ -17,12 +17,28 @@ protocol DifferenceSink: Sendable {
     func cancel()
 }
 
+/// Where records go, in the order of the disk.
+protocol RecordOutput: ~Copyable, Sendable {
+    /// Behind the last block that is recorded.
+    var endBlock: UInt64 { get }
+    /// How many bytes were given out.
+    var byteCount: UInt64 { get }
+    /// What to call it in a message.
+    var path: String { get }
+
+    mutating func append(_ records: borrowing DeltaRecordBuffer) throws(ResyncError)
+    mutating func append(zeros blocks: Range<UInt64>) throws(ResyncError)
+    mutating func flush() throws(ResyncError)
+}
+
+extension DeltaWriter: RecordOutput where File: ~Copyable {}
+
 /// Writes what differs to a delta stream. Runs of zeros are joined across items and windows, and over
 /// blocks that are zero on both sides, so that the target sees whole payload blocks that became zero.
 ///
 /// Items without records are taken at once, and so are those with records while there is a spare box;
 /// without one, who has records waits for its turn.
-final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSink {
+final class DifferenceRecorder<Output: RecordOutput & ~Copyable>: DifferenceSink {
     private struct Item {
         var differences: ItemDifferences
         /// Nil where there are no records.
@@ -34,7 +50,7 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
 
     private struct State: ~Copyable {
         /// Made when the first record is there: equal disks leave no stream.
-        var writer: DeltaWriter<File>?
+        var writer: Output?
         /// What became known of the window's items, by index.
         var waiting: [Item?] = []
         var spareBoxes: [RecordBox] = []
@@ -50,12 +66,12 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
 
     private let state: ConditionLock<State>
     private let monitor: ResyncMonitor
-    private let makeWriter: (@Sendable () throws(ResyncError) -> DeltaWriter<File>)?
+    private let makeWriter: (@Sendable () throws(ResyncError) -> Output)?
 
     /// A recorder to a stream that is there; where there is none yet, the first record makes one.
     init(
-        continuing writer: consuming DeltaWriter<File>?, _ monitor: ResyncMonitor,
-        makeWriter: (@Sendable () throws(ResyncError) -> DeltaWriter<File>)? = nil
+        continuing writer: consuming Output?, _ monitor: ResyncMonitor,
+        makeWriter: (@Sendable () throws(ResyncError) -> Output)? = nil
     ) {
         state = ConditionLock(State(writer: writer))
         self.monitor = monitor
@@ -125,8 +141,16 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
         }
     }
 
+    /// What lies before a block, and was not taken yet, is as it is to be.
+    func skip(to block: UInt64) throws(ResyncError) {
+        try state.withLock { (state) throws(ResyncError) in
+            try endZeros(&state)
+            state.zeros = block..<block
+        }
+    }
+
     /// The stream, after the last window; nil where nothing differs.
-    func finish() throws(ResyncError) -> DeltaWriter<File>? {
+    func finish() throws(ResyncError) -> Output? {
         try state.withLock { (state) throws(ResyncError) in
             try endZeros(&state)
             return state.writer.take()
@@ -197,7 +221,7 @@ final class DifferenceRecorder<File: RandomAccessFile & ~Copyable>: DifferenceSi
     /// Runs the body on the stream, which is begun where `isBeginning` says so.
     private func withWriter(
         _ state: inout State, isBeginning: Bool = true,
-        _ body: (inout DeltaWriter<File>) throws(ResyncError) -> Void
+        _ body: (inout Output) throws(ResyncError) -> Void
     ) throws(ResyncError) {
         if state.writer == nil, isBeginning, let makeWriter { state.writer = try makeWriter() }
         guard var writer = state.writer.take() else { return }

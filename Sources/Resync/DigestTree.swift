@@ -44,7 +44,7 @@ public enum DigestTree {
 ///          0    16     tag       "vhdresync node 1"
 ///         16     8     level     1 above the leaves
 ///         24    32·n   children  n digests, 1 to 64 of them
-struct DigestNode {
+struct DigestNode: Sendable {
     private(set) var childCount = 0
     private var bytes: [UInt8]
 
@@ -77,7 +77,7 @@ struct DigestNode {
 /// Computes the root digest of a disk from the digests of its blocks, in order.
 ///
 /// Memory: one unfinished node per level, 2 KiB each, whatever the size of the disk.
-public struct DigestTreeBuilder: ~Copyable {
+public struct DigestTreeBuilder: ~Copyable, Sendable {
     /// How many digests the tree takes.
     public let blockCount: UInt64
     /// How many it has taken.

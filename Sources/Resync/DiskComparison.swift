@@ -107,7 +107,7 @@ public struct DiskComparison: Sendable {
     private func recorder(
         _ source: borrowing PrimaryDisk, base: DiskState, _ options: ResyncOptions,
         _ monitor: ResyncMonitor
-    ) throws(ResyncError) -> DifferenceRecorder<ReplacementFile>? {
+    ) throws(ResyncError) -> DifferenceRecorder<DeltaWriter<ReplacementFile>>? {
         guard let output else { return nil }
         var header = DeltaHeader(
             virtualSize: source.disk.virtualSize, blockSize: options.blockSize,
@@ -122,7 +122,7 @@ public struct DiskComparison: Sendable {
 
     private func report(
         _ roots: ComparisonEngine.Roots?, baseRoot: BlockDigest?,
-        _ recorder: DifferenceRecorder<ReplacementFile>?, _ blockSize: Int,
+        _ recorder: DifferenceRecorder<DeltaWriter<ReplacementFile>>?, _ blockSize: Int,
         _ monitor: ResyncMonitor
     ) throws(ResyncError) -> DiskReport {
         if let recorder, let roots, let baseRoot, let result = roots.result,

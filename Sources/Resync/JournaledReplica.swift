@@ -201,7 +201,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     }
 
     /// Checks, before any work is done, that the replica can bear the mark that it will need.
-    private func checkRoom(
+    func checkRoom(
         for header: DeltaHeader, on target: borrowing some ReplicaTarget & ~Copyable
     ) throws(ResyncError) {
         try onDisk(.replica) { () throws(VHDXError) in
@@ -219,7 +219,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
 
     /// The unfinished journal of an earlier run that compared the same states in the same blocks;
     /// nil where there is none.
-    private func unfinished(
+    func unfinished(
         like header: DeltaHeader
     ) throws(ResyncError) -> DeltaWriter<File>? {
         switch try find() {
@@ -265,18 +265,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     private func compare(
         _ source: borrowing some BlockSource & ~Copyable,
         _ target: borrowing some ReplicaTarget & ~Copyable,
-        _ recorder: DifferenceRecorder<File>
+        _ recorder: DifferenceRecorder<DeltaWriter<File>>
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
         let engine = try ComparisonEngine(
             virtualSize: target.virtualSize, options: options, pass: .record, monitor: monitor)
         let end = recorder.endBlock
-        var held: HeldRecords<File>?
-        if end > 0 {
-            held = HeldRecords(
-                try DeltaReader(
-                    reading: try onJournal { () throws(FileError) in try store.openForReading() }),
-                upTo: end)
-        }
+        var held = try heldRecords(upTo: end)
         var heldGrowth: UInt64 = 0
         monitor.begin(.comparing, bytesToDo: target.virtualSize)
         let roots = try engine.run(
@@ -296,8 +290,17 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         return roots
     }
 
+    /// What the journal has recorded before a block; nil where that is nothing.
+    func heldRecords(upTo end: UInt64) throws(ResyncError) -> HeldRecords<File>? {
+        guard end > 0 else { return nil }
+        return HeldRecords(
+            try DeltaReader(
+                reading: try onJournal { () throws(FileError) in try store.openForReading() }),
+            upTo: end)
+    }
+
     /// Checks that the replica can grow by what was recorded. Its structures need a little more.
-    private func checkSpace(for growth: UInt64) throws(ResyncError) {
+    func checkSpace(for growth: UInt64) throws(ResyncError) {
         guard growth > 0 else { return }
         let free = try onJournal { () throws(FileError) in try freeByteCount() }
         guard let free, free < growth + Self.spareByteCount else { return }
@@ -308,7 +311,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
 
     /// The commit point, where there is something to commit.
     private func commit(
-        _ recorder: DifferenceRecorder<File>, _ roots: ComparisonEngine.Roots?
+        _ recorder: DifferenceRecorder<DeltaWriter<File>>, _ roots: ComparisonEngine.Roots?
     ) throws(ResyncError) -> DeltaReader<File>? {
         // Where nothing was recorded, too: then this is the proof that nothing differs.
         if let roots, let result = roots.result, result != roots.primary {
@@ -334,12 +337,17 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
 
     /// After an error before the commit point: the journal is kept where the next run can use it.
     private func keep(
-        _ recorder: DifferenceRecorder<File>, after error: ResyncError
+        _ recorder: DifferenceRecorder<DeltaWriter<File>>, after error: ResyncError
     ) throws(ResyncError) {
+        try keep(after: error) { recorder.flush() }
+    }
+
+    /// As above; `flush` hands what is recorded to the file.
+    func keep(after error: ResyncError, flush: () -> Void) throws(ResyncError) {
         switch error {
-        case .primaryChanged, .proofFailed, .noSpace: try removeJournal()
+        case .primaryChanged, .proofFailed, .noSpace, .outdatedJournal: try removeJournal()
         case _ where error.isOutOfSpace || error.isFailedFlush: try removeJournal()
-        default: recorder.flush()
+        default: flush()
         }
     }
 
@@ -381,6 +389,13 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         }
     }
 
+    /// Counts what came from another host.
+    func count(recorded byteCount: UInt64) {
+        var counts = ResyncCounts()
+        counts.bytesRecorded = byteCount
+        monitor.add(counts)
+    }
+
     /// Counts what was copied to the journal.
     private func count(_ byteCount: UInt64) {
         var counts = ResyncCounts()
@@ -390,7 +405,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     }
 
     /// How many bytes content of these blocks takes where the target has no space yet.
-    private func newSpace(
+    func newSpace(
         for blocks: Range<UInt64>, on target: borrowing some ReplicaTarget & ~Copyable
     ) throws(ResyncError) -> UInt64 {
         let size = UInt64(options.blockSize)

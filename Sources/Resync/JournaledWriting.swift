@@ -26,6 +26,24 @@ struct JournaledWriting: Sendable {
             })
     }
 
+    /// Ends a run: writes what was committed, if anything was, and closes the replica, which has no
+    /// mark and no journal then.
+    func write(
+        _ journal: consuming DeltaReader<DiskFile>?, to target: consuming ReplicaDisk,
+        wasMarked: Bool, bytesToZero: UInt64?
+    ) throws(ResyncError) {
+        if let journal = journal.take() {
+            return try write(journal, to: target, bytesToZero: bytesToZero)
+        }
+        // Every block is the primary's, whatever an interrupted run left.
+        if wasMarked {
+            try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+            monitor.note(.written)
+        }
+        try journaled.removeJournal()
+        try target.closeReplica()
+    }
+
     /// Writes a committed journal, removes it, and closes the replica.
     ///
     /// `bytesToZero`, where this run has found that out, is how much becomes zero that was not.

@@ -25,9 +25,8 @@ public struct LocalResync: Sendable {
         monitor.expect(.resync(options))
         let source = try PrimaryDisk(openingDiskAt: primary, .primary, options)
         try source.checkIsNot(fileAt: replica)
-        // Where nothing is to be made, opening it says what is wrong with the path.
-        let exists =
-            !options.createsReplica || DiskFile.fingerprint(ofFileAt: replica) != nil
+        let opening = opening(monitor)
+        let exists = opening.exists
         monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
         if options.isDryRun {
             return exists
@@ -37,10 +36,9 @@ public struct LocalResync: Sendable {
         }
         var recovery = ReplicaRecovery.Outcome.nothingToDo
         if exists {
-            recovery = try prepareReplica(source, monitor)
+            recovery = try opening.prepare(for: source.disk.virtualSize)
         } else {
-            try ReplicaCreation(path: replica, options: options).run(like: source.disk)
-            monitor.note(.made)
+            try opening.create(like: try source.offer())
         }
         let roots =
             options.writeMethod == .inPlace
@@ -51,38 +49,15 @@ public struct LocalResync: Sendable {
         return report
     }
 
-    /// Finishes what an earlier run began, and makes the replica as large as the primary.
-    private func prepareReplica(
-        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
-    ) throws(ResyncError) -> ReplicaRecovery.Outcome {
-        let (size, mark) = try options.inspectReplica(at: replica) { (size) throws(ResyncError) in
-            guard size > source.disk.virtualSize || !options.growsReplica else { return }
-            try checkSize(size, of: source.disk)
-        }
-        let recovery = try ReplicaRecovery(replica: replica, options: options)
-            .runIfNeeded(mark, monitor: monitor)
-        monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
-        monitor.expect(.resync(options))
-        if size < source.disk.virtualSize {
-            try growReplica(to: source.disk.virtualSize)
-            monitor.note(.grown)
-        }
-        return recovery
-    }
-
-    private func openReplica(
-        for source: borrowing PrimaryDisk
-    ) throws(ResyncError) -> ReplicaDisk {
-        let target = try ReplicaDisk(openingDiskAt: replica, options)
-        try checkSize(target.virtualSize, of: source.disk)
-        return target
+    private func opening(_ monitor: ResyncMonitor) -> ReplicaOpening {
+        ReplicaOpening(path: replica, options: options, monitor: monitor)
     }
 
     private func writeThroughJournal(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
         let writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
-        let target = try openReplica(for: source)
+        let target = try opening(monitor).open(source.disk.virtualSize)
         if options.writeMethod == .clone { try writing.checkThatCloneIsPossible() }
         let wasMarked = target.mark != nil
         var recorded: Recorded<DiskFile>
@@ -94,25 +69,17 @@ public struct LocalResync: Sendable {
             target.abandon()
             throw error
         }
-        let roots = recorded.roots
-        if let journal = recorded.journal.take() {
-            try writing.write(journal, to: target, bytesToZero: monitor.counts.bytesToZero)
-            return roots
-        }
-        // Every block is the primary's, whatever an interrupted run left.
-        if wasMarked {
-            try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
-            monitor.note(.written)
-        }
-        try writing.journaled.removeJournal()
-        try target.closeReplica()
-        return roots
+        try writing.write(
+            recorded.journal.take(), to: target, wasMarked: wasMarked,
+            bytesToZero: monitor.counts.bytesToZero)
+        return recorded.roots
     }
 
     private func writeInPlace(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
-        let target = InPlaceTarget(try openReplica(for: source), monitor)
+        let target = InPlaceTarget(
+            try opening(monitor).open(source.disk.virtualSize), monitor)
         let engine = try ComparisonEngine(
             virtualSize: source.disk.virtualSize, options: options, pass: .resynchronize,
             monitor: monitor)
@@ -159,20 +126,12 @@ public struct LocalResync: Sendable {
         _ roots: ComparisonEngine.Roots?, _ source: borrowing PrimaryDisk,
         _ monitor: ResyncMonitor
     ) throws(ResyncError) {
-        let reader = try PrimaryDisk(openingDiskAt: replica, .replica, options).intoDisk()
-        reader.dropCache()
-        let size = reader.virtualSize
-        let engine = try ComparisonEngine(
-            virtualSize: size, options: options, pass: .verify, monitor: monitor)
-        monitor.expect(.looking)
-        monitor.begin(.verifying, bytesToDo: size)
-        guard let roots else {
-            _ = try engine.run(primary: source.disk, replica: ReadOnlyTarget(reader))
-            return
-        }
-        let found = try engine.run(alone: reader)
-        guard let found, found.primary == roots.primary else {
-            throw .proofFailed(primary: roots.primary, replica: found?.primary ?? .zero)
+        try opening(monitor).verify { (engine, reader) throws(ResyncError) in
+            guard let roots else {
+                _ = try engine.run(primary: source.disk, replica: ReadOnlyTarget(reader))
+                return
+            }
+            try engine.check(reader, root: roots.primary)
         }
     }
 
@@ -193,23 +152,6 @@ public struct LocalResync: Sendable {
         let roots = try engine.run(alone: source.disk)
         try source.checkUnchanged()
         return report(roots, isVerified: false, monitor)
-    }
-
-    private func growReplica(to size: UInt64) throws(ResyncError) {
-        let target = try ReplicaDisk(openingDiskAt: replica, options)
-        do throws(VHDXError) {
-            try target.grow(to: size)
-        } catch {
-            throw .disk(.replica, error)
-        }
-    }
-
-    private func checkSize(
-        _ size: UInt64, of primary: borrowing SourceDisk
-    ) throws(ResyncError) {
-        guard size == primary.virtualSize else {
-            throw .differentSizes(primary: primary.virtualSize, replica: size)
-        }
     }
 
     private func report(

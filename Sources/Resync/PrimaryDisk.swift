@@ -30,6 +30,23 @@ struct PrimaryDisk: ~Copyable {
             fileState: DiskFile.isDevice(path) ? .zero : try BlockDigest(of: disk.fingerprints))
     }
 
+    /// What the disk is, for whoever has the replica.
+    func offer() throws(ResyncError) -> SourceOffer {
+        SourceOffer(virtualSize: disk.virtualSize, state: try state(), shape: shape)
+    }
+
+    private var shape: ImageShape? {
+        switch disk {
+        case .image(let image):
+            ImageShape(
+                blockSize: image.geometry.blockSize,
+                logicalSectorSize: UInt32(image.geometry.logicalSectorSize),
+                physicalSectorSize: UInt32(image.geometry.physicalSectorSize),
+                isFixed: image.isFixed)
+        case .raw: nil
+        }
+    }
+
     /// Checks that header, size and modification time are those from before the first read.
     ///
     /// The lock keeps away whoever honours it; this finds whoever does not.

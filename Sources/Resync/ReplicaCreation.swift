@@ -1,4 +1,3 @@
-internal import BlockIO
 internal import Storage
 internal import VHDX
 
@@ -10,17 +9,15 @@ struct ReplicaCreation {
     /// Makes it with the primary's geometry, empty: or, on a parent, as the parent reads.
     ///
     /// It appears under its name complete, or not at all.
-    func run(like primary: borrowing SourceDisk) throws(ResyncError) {
+    func run(like primary: SourceOffer) throws(ResyncError) {
         if options.replicaFormat == .raw { return try makeRaw(primary.virtualSize) }
         var specification = ImageSpecification(virtualSize: primary.virtualSize)
-        switch primary {
-        case .image(let image):
-            specification.blockSize = image.geometry.blockSize
-            specification.logicalSectorSize = image.geometry.logicalSectorSize
-            specification.physicalSectorSize = image.geometry.physicalSectorSize
-            specification.isFixed = image.isFixed
-            specification.virtualDiskID = image.virtualDiskID
-        case .raw: break
+        if let shape = primary.shape {
+            specification.blockSize = shape.blockSize
+            specification.logicalSectorSize = UInt64(shape.logicalSectorSize)
+            specification.physicalSectorSize = UInt64(shape.physicalSectorSize)
+            specification.isFixed = shape.isFixed
+            specification.virtualDiskID = primary.state.virtualDiskID
         }
         try onDisk(.replica) { () throws(VHDXError) in
             if let parent = options.parentOfNewReplica {

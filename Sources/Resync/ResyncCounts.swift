@@ -19,6 +19,9 @@ public struct ResyncCounts: Equatable, Sendable {
     public var bytesWritten: UInt64 = 0
     /// Virtual bytes that were compared, or hashed, and those that could be skipped.
     public var bytesCompared: UInt64 = 0
+    /// What crossed the connection with another host, in bytes; 0 where both disks are here.
+    public var bytesSent: UInt64 = 0
+    public var bytesReceived: UInt64 = 0
     /// Size of what was recorded of the differences: what is received where two machines compare.
     public var bytesRecorded: UInt64 = 0
     /// Virtual bytes of what was recorded and is written; in place, of what is written. Zeros that

@@ -1,5 +1,6 @@
 internal import Glibc
 public import Storage
+public import Transport
 public import VHDX
 
 /// Which of the two disks.
@@ -56,9 +57,25 @@ public enum ResyncError: Error, Equatable {
     case contentDiffersAfterWriting(at: UInt64)
     case outOfMemory(OutOfMemory)
     case stopped(StopReason)
+    /// The connection with the other side could not be made, or broke.
+    case connection(TransportError)
+    /// The other side could not go on.
+    case peer(name: String, failure: PeerFailure)
+    /// The connection broke after the other side was asked to commit and before it answered, and it
+    /// cannot be asked any more.
+    case unknownOutcome(peer: String)
+    /// The other side broke the rules of the protocol.
+    case protocolViolation(String)
+    /// The other side knows other versions of the protocol.
+    case unsupportedProtocol(oldest: UInt16, newest: UInt16)
 }
 
 extension ResyncError {
+    /// Whether the other side said so, which it need not be told.
+    var isOfPeer: Bool {
+        if case .peer = self { true } else { false }
+    }
+
     /// Whether a file system is full, or a quota is used up.
     public var isOutOfSpace: Bool {
         let fileError: FileError
@@ -136,6 +153,18 @@ extension ResyncError: CustomStringConvertible {
             return "stopped on request"
         case .stopped(.timeout):
             return "stopped: the time limit was reached"
+        case .connection(let error):
+            return "\(error)"
+        case .peer(let name, let failure):
+            return "\(name): \(failure.text.printable)"
+        case .unknownOutcome(let peer):
+            return "the connection with \(peer) broke while it was finishing the replica"
+        case .protocolViolation(let what):
+            return "the other side does not keep to the protocol: \(what)"
+        case .unsupportedProtocol(let oldest, let newest):
+            return
+                "the other side speaks versions \(oldest) to \(newest) of the protocol, and this "
+                + "one speaks version \(Hello.newest)"
         }
     }
 }

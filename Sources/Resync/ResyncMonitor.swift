@@ -21,6 +21,7 @@ public final class ResyncMonitor: Sendable {
     }
 
     private let stage = Lock(Stage())
+    private let stopAction = Lock<(@Sendable () -> Void)?>(nil)
     private let stopValue = Atomic<Int>(0)
     private let virtualSize = Atomic<UInt64>(0)
     private let blocksTotal = Atomic<UInt64>(0)
@@ -37,6 +38,8 @@ public final class ResyncMonitor: Sendable {
     private let bytesApplied = Atomic<UInt64>(0)
     private let bytesVerified = Atomic<UInt64>(0)
     private let bytesDone = Atomic<UInt64>(0)
+    private let bytesSent = Atomic<UInt64>(0)
+    private let bytesReceived = Atomic<UInt64>(0)
 
     public init() {}
 
@@ -82,6 +85,8 @@ public final class ResyncMonitor: Sendable {
         counts.bytesApplied = bytesApplied.load(ordering: .relaxed)
         counts.bytesVerified = bytesVerified.load(ordering: .relaxed)
         counts.bytesDone = bytesDone.load(ordering: .relaxed)
+        counts.bytesSent = bytesSent.load(ordering: .relaxed)
+        counts.bytesReceived = bytesReceived.load(ordering: .relaxed)
         counts.bytesToDo = stage.bytesToDo
         return counts
     }
@@ -91,6 +96,14 @@ public final class ResyncMonitor: Sendable {
     public func requestStop(_ reason: StopReason) {
         _ = stopValue.compareExchange(
             expected: 0, desired: reason.rawValue, ordering: .acquiringAndReleasing)
+        stopAction.withLock { $0 }?()
+    }
+
+    /// What is to be done when a stop is requested, in place of what was to be done before: to wake a
+    /// thread that waits. Done at once where a stop was requested already.
+    func whenStopped(_ action: (@Sendable () -> Void)?) {
+        stopAction.withLock { $0 = action }
+        if stopReason != nil { action?() }
     }
 
     /// Why the run is to stop, or nil.
@@ -151,6 +164,35 @@ public final class ResyncMonitor: Sendable {
             stage.end = max(stage.start, stage.plan.end(of: phase))
             stage.bytesToDo = bytesToDo
         }
+    }
+
+    /// Follows the phase of the other side of a run, which this one waits for.
+    func follow(_ status: RemoteStatus) {
+        if status.phase != phase { begin(status.phase, bytesToDo: status.bytesToDo) }
+        bytesDone.store(status.bytesDone, ordering: .relaxed)
+    }
+
+    /// Notes what crossed the connections of a run.
+    func note(
+        traffic: (sent: UInt64, received: UInt64), since before: (sent: UInt64, received: UInt64)
+    ) {
+        bytesSent.store(traffic.sent - before.sent, ordering: .relaxed)
+        bytesReceived.store(traffic.received - before.received, ordering: .relaxed)
+    }
+
+    /// Adds what the other side of a run has counted, but for what this side has counted too.
+    func add(_ counts: RemoteCounts, ofReceiver: Bool) {
+        var more = ResyncCounts()
+        more.bytesRead = counts.bytesRead
+        more.bytesHashed = counts.bytesHashed
+        if ofReceiver {
+            more.bytesWritten = counts.bytesWritten
+            more.bytesRecorded = counts.bytesRecorded
+            more.bytesApplied = counts.bytesApplied
+            more.bytesVerified = counts.bytesVerified
+            more.blocksHeld = counts.blocksHeld
+        }
+        add(more)
     }
 
     /// Forgets what was counted of a comparison, since it is done once more.

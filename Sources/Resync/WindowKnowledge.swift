@@ -55,6 +55,9 @@ struct WindowKnowledge: Sendable {
     var replicaDigests: [DigestRun]?
     /// In order.
     var held: [HeldBlocks] = []
+    /// Whether, in a pass that records, the primary is only hashed: what stands against it is not known
+    /// yet.
+    var isPrimaryWantedAlone = false
 
     static let nothing = WindowKnowledge()
 }

@@ -99,7 +99,7 @@ struct DifferenceRecorderTests {
 
     private static func take(
         _ disk: [Block], _ range: Range<Int>, at index: Int, _ findings: [BlockComparison.Finding],
-        _ recorder: DifferenceRecorder<MemoryFile>
+        _ recorder: DifferenceRecorder<DeltaWriter<MemoryFile>>
     ) throws {
         var records = try DeltaRecordBuffer(
             contentByteCount: range.count * blockSize, blockSize: blockSize)
@@ -122,7 +122,7 @@ struct DifferenceRecorderTests {
 
     private func recorder(
         _ blockCount: Int, _ monitor: ResyncMonitor = ResyncMonitor()
-    ) -> DifferenceRecorder<MemoryFile> {
+    ) -> DifferenceRecorder<DeltaWriter<MemoryFile>> {
         let header = DeltaHeader(
             virtualSize: UInt64(blockCount * Self.blockSize), blockSize: Self.blockSize,
             streamID: .random())

@@ -105,8 +105,10 @@ struct JournalRecordTests {
                 alone: try ImageReader(replica),
                 consume: { (run) throws(ResyncError) in known.withLock { $0.append(run) } })
             let header = DeltaHeader(virtualSize: size, blockSize: blockSize, streamID: .random())
-            let recorder = DifferenceRecorder<MemoryFile>(continuing: nil, ResyncMonitor()) {
-                () throws(ResyncError) in try DeltaWriter(header, to: MemoryFile(name: "delta"))
+            let recorder = DifferenceRecorder<DeltaWriter<MemoryFile>>(
+                continuing: nil, ResyncMonitor()
+            ) { () throws(ResyncError) in
+                try DeltaWriter(header, to: MemoryFile(name: "delta"))
             }
             let engine = try ComparisonEngine(
                 virtualSize: size, options: run.options, pass: .record, monitor: ResyncMonitor())

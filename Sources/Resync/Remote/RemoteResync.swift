@@ -1,0 +1,205 @@
+internal import BlockIO
+internal import Dispatch
+internal import Storage
+internal import Transport
+internal import VHDX
+
+/// The main job over two hosts, from the one that calls: makes a replica read as its primary, one of
+/// which is here.
+public struct RemoteResync: Sendable {
+    /// The disk on this machine.
+    public var localPath: String
+    /// What it is.
+    public var localRole: Role
+    /// The path of the other one, as the other host knows it.
+    public var remotePath: String
+    /// What to call that one in a report.
+    public var remoteName: String
+    public var options: ResyncOptions
+    /// The most that the other side is to send in a second.
+    public var bytesPerSecond: UInt64?
+    /// How often to call again where the connection breaks.
+    public var retryCount = 0
+    /// What to tell the other side of an error.
+    public var describe: @Sendable (ResyncError) -> PeerFailure
+
+    public init(
+        localPath: String, _ localRole: Role, remotePath: String, remoteName: String,
+        options: ResyncOptions, describe: @escaping @Sendable (ResyncError) -> PeerFailure
+    ) {
+        self.localPath = localPath
+        self.localRole = localRole
+        self.remotePath = remotePath
+        self.remoteName = remoteName
+        self.options = options
+        self.describe = describe
+    }
+
+    /// After so many questions about a run of which the outcome is not known, it stays that.
+    private static let questionCount = 5
+    private static let longestPauseSeconds = 30.0
+
+    /// What is known of a run that may have been committed.
+    private struct Commit: Sendable {
+        /// What the replica becomes, if it is an image.
+        var resultState = GUID.zero
+        /// Whether the receiver was asked to commit.
+        var wasAskedFor = false
+    }
+
+    /// Compares, sends what differs, and proves the result.
+    ///
+    /// A connection that breaks is made again as often as the options say; what the receiver has is not
+    /// sent again. Where it breaks while the receiver commits, it is made again to ask what became of
+    /// that.
+    ///
+    /// - Throws: also ``ResyncError/unknownOutcome(peer:)``.
+    public func run(
+        through peer: RemotePeer, monitor: ResyncMonitor
+    ) throws(ResyncError) -> DiskReport {
+        try options.check()
+        let before = peer.traffic
+        defer { monitor.note(traffic: peer.traffic, since: before) }
+        let commit = Lock(Commit())
+        var attempt = 0
+        while true {
+            do throws(ResyncError) {
+                defer { monitor.whenStopped(nil) }
+                return try runOnce(peer, monitor, commit)
+            } catch {
+                peer.drop()
+                let isAsking = commit.withLock { $0.wasAskedFor }
+                let limit = isAsking ? max(retryCount, Self.questionCount) : retryCount
+                guard isWorthAnotherTry(error, attempt: attempt), attempt < limit else {
+                    if isAsking, case .connection = error {
+                        throw .unknownOutcome(peer: peer.name)
+                    }
+                    throw error
+                }
+                try pause(min(Double(1 << min(attempt, 10)), Self.longestPauseSeconds), monitor)
+                attempt += 1
+                monitor.restart()
+            }
+        }
+    }
+
+    private func isWorthAnotherTry(_ error: ResyncError, attempt: Int) -> Bool {
+        switch error {
+        case .connection(let error):
+            switch error {
+            case .system, .unknownHost, .unreachable, .timedOut, .ended, .closed, .programFailed,
+                .tls:
+                return true
+            case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing,
+                .outOfMemory:
+                return false
+            }
+        // What the connection that broke has left running there may still hold the disk.
+        case .peer(_, let failure): return attempt > 0 && failure.isOfDiskInUse
+        case .disk(_, .file(.locked)): return attempt > 0
+        default: return false
+        }
+    }
+
+    /// Waits, unless a stop is requested.
+    private func pause(_ seconds: Double, _ monitor: ResyncMonitor) throws(ResyncError) {
+        let semaphore = DispatchSemaphore(value: 0)
+        monitor.whenStopped { semaphore.signal() }
+        _ = semaphore.wait(timeout: .now() + seconds)
+        monitor.whenStopped(nil)
+        if let reason = monitor.stopReason { throw .stopped(reason) }
+    }
+
+    private func runOnce(
+        _ peer: RemotePeer, _ monitor: ResyncMonitor, _ commit: Lock<Commit>
+    ) throws(ResyncError) -> DiskReport {
+        switch localRole {
+        case .primary: try push(peer, monitor, commit)
+        case .replica: try pull(peer, monitor)
+        }
+    }
+
+    private func push(
+        _ peer: RemotePeer, _ monitor: ResyncMonitor, _ commit: Lock<Commit>
+    ) throws(ResyncError) -> DiskReport {
+        monitor.expect(.resync(options))
+        let source = try PrimaryDisk(openingDiskAt: localPath, .primary, options)
+        monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
+        let (channel, isNew) = try peer.channel()
+        let expected = commit.withLock { $0.wasAskedFor ? $0.resultState : .zero }
+        channel.send(
+            .open(request(.sender, options.replicaFormat, expectedState: expected)))
+        let sender = RemoteSender(
+            channel: channel, options: options, monitor: monitor, path: localPath,
+            expectsDone: expected != .zero, isGreeted: !isNew, describe: describe)
+        let result = try sender.run(
+            source,
+            noteTarget: { target in commit.withLock { $0.resultState = target.resultState } },
+            noteCommit: {
+                guard !options.isDryRun else { return }
+                commit.withLock { $0.wasAskedFor = true }
+            })
+        monitor.add(result.counts, ofReceiver: true)
+        var report = DiskReport(
+            primary: localPath, replica: remoteName, blockSize: options.blockSize)
+        report.rootDigest = result.root == .zero ? nil : result.root
+        report.isVerified = result.isVerified
+        report.recovery = result.recovery
+        monitor.note(result.preparation)
+        return report.finished(monitor)
+    }
+
+    private func pull(
+        _ peer: RemotePeer, _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> DiskReport {
+        let (channel, isNew) = try peer.channel()
+        channel.send(.open(request(.receiver, options.primaryFormat)))
+        if isNew { try channel.checkGreeting() }
+        let source: SourceOffer
+        guard case .source(let offer) = try channel.next() else {
+            throw .protocolViolation("no source")
+        }
+        source = offer
+        let receiver = RemoteReceiver(
+            channel: channel, options: options, monitor: monitor, describe: describe)
+        let result: RemoteResult
+        do throws(ResyncError) {
+            result = try RemoteReplica(
+                path: localPath, options: options, monitor: monitor, receiver: receiver
+            ).run(source)
+        } catch {
+            channel.end(telling: error.isOfPeer ? nil : describe(error))
+            channel.drain()
+            throw error
+        }
+        channel.send(.result(result))
+        var report = DiskReport(
+            primary: remoteName, replica: localPath, blockSize: options.blockSize)
+        report.rootDigest = result.root
+        report.isVerified = result.isVerified
+        report.recovery = result.recovery
+        return report.finished(monitor)
+    }
+
+    private func request(
+        _ role: ClientRole, _ format: DiskFormat, expectedState: GUID = .zero
+    ) -> OpenRequest {
+        var flags: OpenRequest.Flags = []
+        if options.isDryRun { flags.insert(.dryRun) }
+        if role == .sender {
+            if options.createsReplica { flags.insert(.create) }
+            if options.growsReplica { flags.insert(.grow) }
+            if options.breaksChildren { flags.insert(.breakChildren) }
+            if options.verifiesWholeReplica { flags.insert(.verify) }
+            if options.writeMethod == .clone { flags.insert(.clone) }
+        }
+        return OpenRequest(
+            role: role, format: format, flags: flags, blockSize: UInt32(options.blockSize),
+            bytesPerSecond: bytesPerSecond ?? 0, expectedState: expectedState, path: remotePath)
+    }
+}
+
+extension PeerFailure {
+    /// Whether the other side's disk is in use there.
+    fileprivate var isOfDiskInUse: Bool { code == 32774 }
+}
