@@ -25,6 +25,7 @@ extension JournaledReplica where File: ~Copyable {
             resultState: target.isMarkable ? header.resultDataWriteGUID : .zero,
             heldBlockCount: records.blockCount, isDone: false)
         do throws(ResyncError) {
+            var check = try ContentCheck(blockSize: options.blockSize)
             let held = Lock(try heldRecords(upTo: end))
             let heldGrowth = SharedCount()
             let heldBlockCount = SharedCount()
@@ -49,6 +50,7 @@ extension JournaledReplica where File: ~Copyable {
                 guard record.blocks.lowerBound >= end else {
                     throw .outdatedJournal(path: store.path)
                 }
+                try check.check(record)
                 if !records.isBegun { records.begin(try newJournal(header)) }
                 if record.kind == .data {
                     records.growth += try newSpace(for: record.blocks, on: target)
@@ -96,6 +98,30 @@ struct Received<File: RandomAccessFile & ~Copyable>: ~Copyable {
     var finish: Finish
     /// The committed journal; nil where nothing differs.
     var journal: DeltaReader<File>?
+}
+
+/// Finds out whether records hold what their digests say: once a journal is committed, it is too late.
+private struct ContentCheck: ~Copyable {
+    private var buffer: [UInt8]
+    private var context: SHA256Context
+
+    init(blockSize: Int) throws(ResyncError) {
+        do throws(OutOfMemory) {
+            context = try SHA256Context()
+        } catch {
+            throw .outOfMemory(error)
+        }
+        buffer = [UInt8](
+            repeating: 0, count: DeltaStream.maximumContentByteCount(blockSize: blockSize))
+    }
+
+    mutating func check(_ record: DeltaRecord) throws(ResyncError) {
+        guard record.kind == .data else { return }
+        var all = buffer.mutableSpan
+        var bytes = all.mutableBytes
+        var content = bytes.part(0..<Int(record.contentByteCount))
+        try record.decode(into: &content, context: &context)
+    }
 }
 
 /// Records of another host, on their way to the journal.

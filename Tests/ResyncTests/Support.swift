@@ -97,3 +97,10 @@ final class TemporaryDirectory {
         get throws { try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() }
     }
 }
+
+/// A page of the documentation.
+func documentation(_ page: String) throws -> String {
+    let document = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../docs/" + page)
+    return try String(contentsOf: document, encoding: .utf8)
+}

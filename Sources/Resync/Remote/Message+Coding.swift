@@ -297,6 +297,13 @@ extension RemoteCounts {
         ]
     }
 
+    /// No more than ``maximum`` of anything.
+    var bounded: RemoteCounts {
+        var counts = self
+        for field in Self.fields { counts[keyPath: field] = min(self[keyPath: field], Self.maximum) }
+        return counts
+    }
+
     func encode(into fields: inout FieldWriter) {
         for field in Self.fields { fields.append(self[keyPath: field]) }
     }
@@ -332,7 +339,9 @@ extension RemoteStatus {
 
     init(decoding fields: inout FieldReader) throws(ResyncError) {
         let number = try fields.next(UInt8.self)
-        guard let phase = ResyncPhase(rawValue: Int(number) - 1), phase != .finished else {
+        guard let phase = ResyncPhase(rawValue: Int(number) - 1), phase != .opening,
+            phase != .finished
+        else {
             throw fields.violation("phase \(number)")
         }
         self.phase = phase
@@ -373,7 +382,7 @@ extension RemoteResult {
         counts = try RemoteCounts(decoding: &fields)
         let path = try fields.nextText(atMost: OpenRequest.maximumPathByteCount)
         switch recovered {
-        case 0: recovery = .nothingToDo
+        case 0 where path.isEmpty: recovery = .nothingToDo
         case 1: recovery = .unfinishedJournal(path)
         case 2: recovery = .finished(journal: path)
         default: throw fields.violation("recovery \(recovered)")

@@ -256,6 +256,8 @@ struct RemoteCounts: Equatable, Sendable {
     var bytesVerified: UInt64 = 0
 
     static let byteCount = 88
+    /// What is believed at most, so that sums with what this side has counted do not overflow.
+    static let maximum: UInt64 = 1 << 56
 }
 
 extension RemoteCounts {

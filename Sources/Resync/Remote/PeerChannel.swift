@@ -49,9 +49,9 @@ public final class PeerChannel: Sendable {
     }
 
     /// Waits until there is room.
-    func sendRecords(_ records: [UInt8]) throws(ResyncError) {
+    func sendWaiting(_ message: Message) throws(ResyncError) {
         do throws(TransportError) {
-            try frames.sendBulk(Frame(kind: Message.Kind.records.rawValue, payload: records))
+            try frames.sendBulk(Frame(kind: message.kind.rawValue, payload: message.encoded()))
         } catch {
             throw .connection(error)
         }
@@ -138,14 +138,14 @@ struct RecordSender: ~Copyable, RecordOutput {
         records.withBytes { source in bytes.withMutableRawSpan { $0.copy(source) } }
         byteCount += UInt64(bytes.count)
         endBlock = records.endBlock
-        try channel.sendRecords(bytes)
+        try channel.sendWaiting(.records(bytes))
     }
 
     mutating func append(zeros blocks: Range<UInt64>) throws(ResyncError) {
         let bytes = DeltaRecord.encodedZeros(blocks)
         byteCount += UInt64(bytes.count)
         endBlock = blocks.upperBound
-        try channel.sendRecords(bytes)
+        try channel.sendWaiting(.records(bytes))
     }
 
     mutating func flush() throws(ResyncError) {}

@@ -16,7 +16,8 @@ struct RemoteGeometry: Equatable, Sendable {
     static let maximumRangeWindowCount = 16
     /// The most blocks of which one digest may be sent, and so the most that a message describes.
     static let maximumRangeBlockCount = 16384
-    static let maximumNodeCount = 16384
+    /// The most nodes above so many blocks: blocks larger than 1 MiB have a node for each window.
+    static let maximumNodeCount = maximumRangeBlockCount / DigestTree.fanOut
     /// The most blocks that a receiver may describe, zeros aside, ahead of what the sender has settled:
     /// this bounds the memory of both.
     static let maximumBlocksAhead = 262_144
@@ -36,6 +37,13 @@ struct RemoteGeometry: Equatable, Sendable {
     var rangeLimit: UInt64 {
         let byBlocks = UInt64(Self.maximumRangeBlockCount) / blocksPerWindow
         return max(1, min(UInt64(Self.maximumRangeWindowCount), byBlocks))
+    }
+
+    /// After how many settled windows the receiver has to be told of them: long before it must stop
+    /// for too many blocks or ranges that it has told of.
+    var settledLimit: UInt64 {
+        let byBlocks = UInt64(Self.maximumBlocksAhead) / 4 / blocksPerWindow
+        return max(1, min(UInt64(Self.maximumRangesAhead) / 4, byBlocks))
     }
 
     /// Records that wait to be sent, in bytes, before the sender rather hashes.

@@ -185,7 +185,10 @@ struct RemoteReceiver: Sendable {
         _ state: ConditionLock<State>,
         _ body: (inout ReceiverSession) throws(ResyncError) -> Message
     ) throws(ResyncError) {
-        channel.send(try withSession(state, body))
+        let answer = try withSession(state, body)
+        // A sender takes answers at all times. One that asks and does not read has to wait. Where the
+        // connection is broken, what comes next says why.
+        try? channel.sendWaiting(answer)
     }
 
     private func withSession<Result>(

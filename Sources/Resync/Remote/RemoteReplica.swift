@@ -117,6 +117,11 @@ struct RemoteReplica: Sendable {
         } else {
             outcome = try look(ZeroDisk(virtualSize: source.virtualSize), header, offer)
         }
+        let blockCount = DigestTree.blockCount(
+            virtualSize: source.virtualSize, blockSize: options.blockSize)
+        guard outcome.finish.differingBlockCount <= blockCount else {
+            throw .protocolViolation("\(outcome.finish.differingBlockCount) blocks that differ")
+        }
         monitor.add(outcome.finish.counts, ofReceiver: false)
         var counts = ResyncCounts()
         counts.blocksDiffering = outcome.finish.differingBlockCount
@@ -158,13 +163,14 @@ struct RemoteReplica: Sendable {
 
 /// Tells the sender twice a second how far the receiver is with writing.
 private final class StatusReporter {
+    private let queue = DispatchQueue(label: "vhdresync.status")
     private let timer: any DispatchSourceTimer
 
     init(_ monitor: ResyncMonitor, _ channel: PeerChannel) {
-        let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "vhdresync.status"))
+        let timer = DispatchSource.makeTimerSource(queue: queue)
         timer.setEventHandler {
             let progress = monitor.progress
-            guard progress.phase != .finished else { return }
+            guard progress.phase != .opening, progress.phase != .finished else { return }
             channel.send(
                 .status(
                     RemoteStatus(
@@ -177,7 +183,9 @@ private final class StatusReporter {
         self.timer = timer
     }
 
+    /// Nothing is told any more when this returns: the result comes last.
     func end() {
         timer.cancel()
+        queue.sync {}
     }
 }

@@ -38,6 +38,8 @@ public struct RemoteResync: Sendable {
     /// After so many questions about a run of which the outcome is not known, it stays that.
     private static let questionCount = 5
     private static let longestPauseSeconds = 30.0
+    /// How long to wait before the first other try; then twice as long each time.
+    var firstPauseSeconds = 1.0
 
     /// What is known of a run that may have been committed.
     private struct Commit: Sendable {
@@ -76,7 +78,10 @@ public struct RemoteResync: Sendable {
                     }
                     throw error
                 }
-                try pause(min(Double(1 << min(attempt, 10)), Self.longestPauseSeconds), monitor)
+                try pause(
+                    min(
+                        firstPauseSeconds * Double(1 << min(attempt, 10)),
+                        Self.longestPauseSeconds), monitor)
                 attempt += 1
                 monitor.restart()
             }

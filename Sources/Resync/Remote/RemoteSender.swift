@@ -110,6 +110,12 @@ struct RemoteSender: Sendable {
     private func take(_ message: Message, _ state: inout State) throws(ResyncError) -> Bool {
         switch message {
         case .target(let target):
+            guard target.virtualSize == state.session.geometry.virtualSize,
+                target.heldBlockCount <= state.session.geometry.blockCount
+            else { throw .protocolViolation("a target of another size") }
+            guard expectsDone || !target.isDone else {
+                throw .protocolViolation("an end of a run that nobody asked about")
+            }
             try state.session.begin(salt: target.salt)
             state.target = target
         case .digests(let ranges): try state.session.received(digests: ranges)
@@ -117,7 +123,12 @@ struct RemoteSender: Sendable {
             try state.session.received(nodes: nodes, first: first)
         case .blocks(let first, let blocks):
             try state.session.received(blocks: blocks, first: first)
-        case .status(let status): monitor.follow(status)
+        case .status(let status):
+            // While this side still counts, what another has counted must not come between.
+            guard state.isFinished || state.target?.isDone == true else {
+                throw .protocolViolation("a status before the end")
+            }
+            monitor.follow(status)
         case .result(let result):
             guard state.isFinished || state.target?.isDone == true else {
                 throw .protocolViolation("a result before the end")
@@ -225,6 +236,8 @@ struct RemoteSender: Sendable {
         _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<State>,
         isWaiting: Bool
     ) throws(ResyncError) {
+        // What was sent while it was hashed is settled without room, too.
+        try tellSettled(recorder, state)
         while isWaiting || channel.hasRoom {
             if let reason = monitor.stopReason { throw .stopped(reason) }
             let window = try state.withLock { (state) throws(ResyncError) in
@@ -235,13 +248,18 @@ struct RemoteSender: Sendable {
                 try send(window, engine, source, recorder)
                 state.withLock { $0.session.sent(window.window) }
             }
-            if let settled = state.withLock({ $0.session.takeSettled() }) {
-                // What the recorder still holds back lies before.
-                try recorder?.skip(to: firstBlock(of: settled))
-                channel.send(.settled(settled))
-            }
+            try tellSettled(recorder, state)
             if window == nil { return }
         }
+    }
+
+    private func tellSettled(
+        _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<State>
+    ) throws(ResyncError) {
+        guard let settled = state.withLock({ $0.session.takeSettled() }) else { return }
+        // What the recorder still holds back lies before.
+        try recorder?.skip(to: firstBlock(of: settled))
+        channel.send(.settled(settled))
     }
 
     private func send(

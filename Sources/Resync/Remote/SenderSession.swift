@@ -33,6 +33,14 @@ struct SenderSession: ~Copyable, Sendable {
         case blocks([Bool])
     }
 
+    /// What the receiver has told of and must keep until it is settled.
+    private struct OpenRange {
+        /// Behind its last window.
+        var end: UInt64
+        /// How many blocks a digest stands for; 0 for zeros.
+        var blockCount: Int
+    }
+
     private struct ComparedRange {
         var windows: Range<UInt64>
         var finding: Finding
@@ -47,6 +55,9 @@ struct SenderSession: ~Copyable, Sendable {
     private var announced: ArraySlice<WindowRange> = []
     /// Behind the last window that the receiver has told of.
     private var announcedEnd: UInt64 = 0
+    /// What was told of and is not settled, in order: no more than the receiver itself may keep.
+    private var open: ArraySlice<OpenRange> = []
+    private var openBlockCount = 0
     /// What was compared and is not settled, in order.
     private var compared: ArraySlice<ComparedRange> = []
     private var comparedEnd: UInt64 = 0
@@ -55,6 +66,11 @@ struct SenderSession: ~Copyable, Sendable {
     /// What the receiver knows of that.
     private var toldEnd: UInt64 = 0
     private var outgoing: [Message] = []
+
+    /// A receiver stops soon behind its limits. It may be ahead by what it has taken of the records
+    /// that this side has not yet counted as sent.
+    private static let maximumOpenRangeCount = 2 * RemoteGeometry.maximumRangesAhead
+    private static let maximumOpenBlockCount = 2 * RemoteGeometry.maximumBlocksAhead
 
     init(
         _ geometry: RemoteGeometry, _ zeros: ZeroDigests, isDryRun: Bool
@@ -138,11 +154,15 @@ struct SenderSession: ~Copyable, Sendable {
             guard range.digest == nil || count <= geometry.rangeLimit else {
                 throw .protocolViolation("a digest of \(count) windows")
             }
+            let windows = announcedEnd..<announcedEnd + count
+            let blockCount = range.digest == nil ? 0 : geometry.blocks(in: windows).count
             announced.append(range)
             announcedEnd += count
-        }
-        guard announced.count <= 2 * RemoteGeometry.maximumRangesAhead else {
-            throw .protocolViolation("digests too far ahead")
+            open.append(OpenRange(end: announcedEnd, blockCount: blockCount))
+            openBlockCount += blockCount
+            guard open.count <= Self.maximumOpenRangeCount,
+                openBlockCount <= Self.maximumOpenBlockCount
+            else { throw .protocolViolation("digests too far ahead") }
         }
         compareAhead()
     }
@@ -232,8 +252,7 @@ struct SenderSession: ~Copyable, Sendable {
     /// What the receiver has to be told of what is settled, behind all records that were sent: now and
     /// then, so that it can go on.
     mutating func takeSettled() -> UInt64? {
-        let windows = UInt64(RemoteGeometry.maximumBlocksAhead) / 4 / geometry.blocksPerWindow
-        guard settledEnd - toldEnd >= max(1, windows) else { return nil }
+        guard settledEnd - toldEnd >= geometry.settledLimit else { return nil }
         toldEnd = settledEnd
         return settledEnd
     }
@@ -316,6 +335,10 @@ struct SenderSession: ~Copyable, Sendable {
 
     private mutating func settle(_ end: UInt64) {
         settledEnd = end
+        while let range = open.first, range.end <= end {
+            openBlockCount -= range.blockCount
+            open.removeFirst()
+        }
         own.drop(before: end)
     }
 }

@@ -55,13 +55,20 @@ struct RemoteRun {
 final class TestHost: ServiceHost {
     let options: ResyncOptions
     let ended = Lock<[ResyncError?]>([])
+    /// Of the next run.
+    let monitor = ResyncMonitor()
 
     init(_ options: ResyncOptions = ResyncOptions(workerCount: 2)) {
         self.options = options
     }
 
     func open(_ request: ServiceRequest) throws(ResyncError) -> ServedDisk {
-        ServedDisk(path: request.path, options: options, monitor: ResyncMonitor())
+        ServedDisk(path: request.path, options: options, monitor: nextMonitor())
+    }
+
+    /// Each run has a monitor of its own; a test may have asked the first one to stop.
+    private func nextMonitor() -> ResyncMonitor {
+        ended.withLock { $0.isEmpty } ? monitor : ResyncMonitor()
     }
 
     func finished(_ disk: ServedDisk, _ request: ServiceRequest, failure: ResyncError?) {
