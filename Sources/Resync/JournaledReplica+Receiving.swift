@@ -102,23 +102,33 @@ struct Received<File: RandomAccessFile & ~Copyable>: ~Copyable {
 
 /// Finds out whether records hold what their digests say: once a journal is committed, it is too late.
 private struct ContentCheck: ~Copyable {
-    private var buffer: [UInt8]
+    private var buffer: AlignedBuffer
     private var context: SHA256Context
 
     init(blockSize: Int) throws(ResyncError) {
         do throws(OutOfMemory) {
-            context = try SHA256Context()
+            let buffer = try AlignedBuffer(
+                byteCount: DeltaStream.maximumContentByteCount(blockSize: blockSize))
+            self.init(buffer, try SHA256Context())
         } catch {
             throw .outOfMemory(error)
         }
-        buffer = [UInt8](
-            repeating: 0, count: DeltaStream.maximumContentByteCount(blockSize: blockSize))
+    }
+
+    private init(_ buffer: consuming AlignedBuffer, _ context: consuming SHA256Context) {
+        self.buffer = buffer
+        self.context = context
     }
 
     mutating func check(_ record: DeltaRecord) throws(ResyncError) {
         guard record.kind == .data else { return }
-        var all = buffer.mutableSpan
-        var bytes = all.mutableBytes
+        try Self.decode(record, &buffer, &context)
+    }
+
+    private static func decode(
+        _ record: DeltaRecord, _ buffer: inout AlignedBuffer, _ context: inout SHA256Context
+    ) throws(ResyncError) {
+        var bytes = buffer.mutableBytes
         var content = bytes.part(0..<Int(record.contentByteCount))
         try record.decode(into: &content, context: &context)
     }

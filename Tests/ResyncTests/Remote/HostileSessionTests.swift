@@ -14,7 +14,8 @@ struct HostileSessionTests {
         return disk
     }
 
-    private static let salt = GUID(bytes: [16 of UInt8](repeating: 7))
+    private static let salt = GUID(
+        decoding: [UInt8](repeating: 7, count: 16).rawSpan, at: 0)
 
     private static func header(_ disk: ModelDisk) -> DeltaHeader {
         DeltaHeader(

@@ -27,7 +27,6 @@ struct SessionNetwork: ~Copyable {
     let replica: ModelDisk
     private var sender: SenderSession
     private var receiver: ReceiverSession
-    private let stream: DeltaHeader
     private var generator: SeededGenerator
     private let pace: Pace
     private let isDryRun: Bool
@@ -53,18 +52,21 @@ struct SessionNetwork: ~Copyable {
         _ primary: ModelDisk, _ replica: ModelDisk, seed: UInt64, pace: Pace = .even,
         isDryRun: Bool = false
     ) throws {
+        var generator = SeededGenerator(seed: seed)
+        let salt = GUID.random(using: &generator)
+        let stream = DeltaHeader(
+            virtualSize: primary.geometry.virtualSize, blockSize: primary.geometry.blockSize,
+            streamID: .zero)
+        var sender = try SenderSession(primary.geometry, primary.zeros, isDryRun: isDryRun)
+        try sender.begin(salt: salt)
+        let receiver = try ReceiverSession(for: stream, salt: salt)
         self.primary = primary
         self.replica = replica
         self.pace = pace
         self.isDryRun = isDryRun
-        generator = SeededGenerator(seed: seed)
-        let salt = GUID.random(using: &generator)
-        stream = DeltaHeader(
-            virtualSize: primary.geometry.virtualSize, blockSize: primary.geometry.blockSize,
-            streamID: .zero)
-        sender = try SenderSession(primary.geometry, primary.zeros, isDryRun: isDryRun)
-        receiver = try ReceiverSession(for: stream, salt: salt)
-        try sender.begin(salt: salt)
+        self.generator = generator
+        self.sender = sender
+        self.receiver = receiver
     }
 
     /// Runs both to their end.
