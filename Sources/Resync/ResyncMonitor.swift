@@ -193,6 +193,8 @@ public final class ResyncMonitor: Sendable {
             more.bytesApplied = counts.bytesApplied
             more.bytesVerified = counts.bytesVerified
             more.blocksHeld = counts.blocksHeld
+            // It alone knows what it had where all is to become zeros.
+            blocksDiffering.store(counts.blocksDiffering, ordering: .relaxed)
         }
         add(more)
     }

@@ -84,6 +84,7 @@ struct RemoteReceiver: Sendable {
             state.withLock { _ in }
             channel.closeSoon()
         }
+        defer { monitor.whenStopped(nil) }
         var finish: Finish?
         var failure: ResyncError?
         concurrently {
@@ -111,7 +112,7 @@ struct RemoteReceiver: Sendable {
             preconditionFailure("who has no end has failed")
         }
         var counts = ResyncCounts()
-        counts.blocksDiffering = session.differingBlockCount
+        counts.blocksDiffering = session.differingBlockCount + monitor.counts.blocksHeld
         monitor.add(counts)
         let roots = try session.finished()
         return Outcome(finish: finish, baseRoot: roots.base, resultRoot: roots.result)

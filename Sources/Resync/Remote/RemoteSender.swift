@@ -58,6 +58,7 @@ struct RemoteSender: Sendable {
             state.withLock { _ in }
             channel.closeSoon()
         }
+        defer { monitor.whenStopped(nil) }
         channel.send(.source(try source.offer()))
         var failure: ResyncError?
         concurrently {
@@ -212,20 +213,18 @@ struct RemoteSender: Sendable {
     ) throws(ResyncError) -> Bool {
         while true {
             try sendDifferences(engine, source, recorder, state, isWaiting: false)
-            let (mayHash, atOnce, next) = try wait(
-                state, until: { $0.session.canHash || $0.session.hasDifference }
-            ) { state in
-                (
-                    state.session.canHash, state.session.nextWindowIsZeroThere,
-                    state.session.hashedWindowCount
-                )
+            let (step, next) = try wait(state, until: { $0.session.nextStep != .wait }) { state in
+                (state.session.nextStep, state.session.hashedWindowCount)
             }
-            guard !mayHash else {
-                guard let recorder, atOnce else { return false }
+            switch step {
+            case .hash: return false
+            case .sendAtOnce:
+                guard let recorder else { return false }
                 try recorder.skip(to: firstBlock(of: next))
                 return true
+            case .sendDifferences, .wait:
+                try sendDifferences(engine, source, recorder, state, isWaiting: true)
             }
-            try sendDifferences(engine, source, recorder, state, isWaiting: true)
         }
     }
 

@@ -109,13 +109,27 @@ struct SenderSession: ~Copyable, Sendable {
     /// Whether all windows were hashed, compared and settled.
     var isDone: Bool { settledEnd == geometry.windowCount }
 
-    /// Whether the receiver has said that the next window to be hashed holds nothing but zeros, and
-    /// nothing before it is left to do: then what is read of it can be sent at once.
-    var nextWindowIsZeroThere: Bool {
-        guard own.end == settledEnd, compared.isEmpty, let range = announced.first else {
-            return false
+    /// What to do with the disk next.
+    enum Step: Equatable, Sendable {
+        /// Hash the next window.
+        case hash
+        /// Hash the next window and send what is not zero in it: the receiver has nothing but zeros there,
+        /// and nothing before is left to do.
+        case sendAtOnce
+        /// Send what ``nextDifference()`` gives.
+        case sendDifferences
+        /// Nothing, until a message comes.
+        case wait
+    }
+
+    var nextStep: Step {
+        // To hash what will be read again to be sent would gain nothing.
+        if comparedEnd == own.end, let range = announced.first, range.digest == nil {
+            if settledEnd == own.end { return .sendAtOnce }
+        } else if canHash {
+            return .hash
         }
-        return comparedEnd == own.end && range.digest == nil
+        return hasDifference ? .sendDifferences : .wait
     }
 
     /// Messages to the receiver that came up since the last call. They may overtake records.
@@ -135,9 +149,9 @@ struct SenderSession: ~Copyable, Sendable {
     /// The next window was hashed, and everything that differs in it was sent: the receiver had
     /// nothing but zeros there.
     ///
-    /// - Precondition: ``nextWindowIsZeroThere`` held before it was hashed.
+    /// - Precondition: ``nextStep`` said so before it was hashed.
     mutating func sentAtOnce(_ run: DigestRun) {
-        precondition(nextWindowIsZeroThere)
+        precondition(nextStep == .sendAtOnce)
         own.append(run)
         takeAnnounced(1)
         settle(own.end)
