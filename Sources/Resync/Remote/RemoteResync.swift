@@ -37,6 +37,8 @@ public struct RemoteResync: Sendable {
 
     /// After so many questions about a run of which the outcome is not known, it stays that.
     private static let questionCount = 5
+    /// So often a disk may be in use once a connection broke: for some ten minutes.
+    private static let busyLimit = 25
     private static let longestPauseSeconds = 30.0
     /// How long to wait before the first other try; then twice as long each time.
     var firstPauseSeconds = 1.0
@@ -63,7 +65,8 @@ public struct RemoteResync: Sendable {
         let before = peer.traffic
         defer { monitor.note(traffic: peer.traffic, since: before) }
         let commit = Lock(Commit())
-        var attempt = 0
+        // Connections that broke, and answers that the disk is in use.
+        var (attempt, busyCount) = (0, 0)
         while true {
             do throws(ResyncError) {
                 defer { monitor.whenStopped(nil) }
@@ -72,37 +75,22 @@ public struct RemoteResync: Sendable {
                 peer.drop()
                 let isAsking = commit.withLock { $0.wasAskedFor }
                 let limit = isAsking ? max(retryCount, Self.questionCount) : retryCount
-                guard isWorthAnotherTry(error, attempt: attempt), attempt < limit else {
-                    if isAsking, case .connection = error {
+                // What a connection that broke has left running there may still hold the disk.
+                let isBusy = error.isOfDiskInUse && attempt > 0
+                let goesOn =
+                    isBusy
+                    ? busyCount < Self.busyLimit : error.isOfBrokenConnection && attempt < limit
+                guard goesOn else {
+                    if isAsking, isBusy || error.isOfBrokenConnection {
                         throw .unknownOutcome(peer: peer.name)
                     }
                     throw error
                 }
-                try pause(
-                    min(
-                        firstPauseSeconds * Double(1 << min(attempt, 10)),
-                        Self.longestPauseSeconds), monitor)
-                attempt += 1
+                let seconds = firstPauseSeconds * Double(1 << min(attempt + busyCount, 10))
+                try pause(min(seconds, Self.longestPauseSeconds), monitor)
+                if isBusy { busyCount += 1 } else { attempt += 1 }
                 monitor.restart()
             }
-        }
-    }
-
-    private func isWorthAnotherTry(_ error: ResyncError, attempt: Int) -> Bool {
-        switch error {
-        case .connection(let error):
-            switch error {
-            case .system, .unknownHost, .unreachable, .timedOut, .ended, .closed, .programFailed,
-                .tls:
-                return true
-            case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing,
-                .outOfMemory:
-                return false
-            }
-        // What the connection that broke has left running there may still hold the disk.
-        case .peer(_, let failure): return attempt > 0 && failure.isOfDiskInUse
-        case .disk(_, .file(.locked)): return attempt > 0
-        default: return false
         }
     }
 
@@ -204,7 +192,24 @@ public struct RemoteResync: Sendable {
     }
 }
 
-extension PeerFailure {
-    /// Whether the other side's disk is in use there.
-    fileprivate var isOfDiskInUse: Bool { code == 32774 }
+extension ResyncError {
+    /// Whether somebody else uses a disk, on either side.
+    fileprivate var isOfDiskInUse: Bool {
+        switch self {
+        case .peer(_, let failure): failure.code == 32774
+        case .disk(_, .file(.locked)): true
+        default: false
+        }
+    }
+
+    /// Whether another connection may fare better.
+    fileprivate var isOfBrokenConnection: Bool {
+        guard case .connection(let error) = self else { return false }
+        switch error {
+        case .system, .unknownHost, .unreachable, .timedOut, .ended, .closed, .programFailed, .tls:
+            return true
+        case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing, .outOfMemory:
+            return false
+        }
+    }
 }

@@ -138,7 +138,7 @@ struct SessionNetwork: ~Copyable {
 
     private mutating func hashPrimary() throws {
         let window = sender.hashedWindowCount
-        if !isDryRun, sender.nextWindowIsZeroThere, generator.next() % 4 != 0 {
+        if !isDryRun, sender.nextStep == .sendAtOnce, generator.next() % 4 != 0 {
             let blocks = primary.geometry.blocks(in: window)
             try send(blocks.map { primary.number(of: $0) != 0 }, in: window)
             sender.sentAtOnce(primary.run(window))
