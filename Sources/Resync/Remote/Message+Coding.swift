@@ -300,7 +300,9 @@ extension RemoteCounts {
     /// No more than ``maximum`` of anything.
     var bounded: RemoteCounts {
         var counts = self
-        for field in Self.fields { counts[keyPath: field] = min(self[keyPath: field], Self.maximum) }
+        for field in Self.fields {
+            counts[keyPath: field] = min(self[keyPath: field], Self.maximum)
+        }
         return counts
     }
 

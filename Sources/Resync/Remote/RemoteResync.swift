@@ -81,7 +81,7 @@ public struct RemoteResync: Sendable {
                     isBusy
                     ? busyCount < Self.busyLimit : error.isOfBrokenConnection && attempt < limit
                 guard goesOn else {
-                    if isAsking, isBusy || error.isOfBrokenConnection {
+                    if isAsking, isBusy || error.isOfConnection {
                         throw .unknownOutcome(peer: peer.name)
                     }
                     throw error
@@ -161,7 +161,9 @@ public struct RemoteResync: Sendable {
                 path: localPath, options: options, monitor: monitor, receiver: receiver
             ).run(source)
         } catch {
-            channel.end(telling: error.isOfPeer ? nil : describe(error))
+            // Who has failed there says nothing more, and waits for this side to end.
+            guard !error.isOfPeer else { throw error }
+            channel.end(telling: describe(error))
             channel.drain()
             throw error
         }
@@ -200,6 +202,10 @@ extension ResyncError {
         case .disk(_, .file(.locked)): true
         default: false
         }
+    }
+
+    fileprivate var isOfConnection: Bool {
+        if case .connection = self { true } else { false }
     }
 
     /// Whether another connection may fare better.

@@ -134,7 +134,9 @@ public struct RemoteService: Sendable {
     }
 
     private func refuse(_ error: ResyncError, _ monitor: ResyncMonitor?) {
-        channel.end(telling: error.isOfPeer ? nil : host.failure(for: error, monitor))
+        // Who has failed there says nothing more, and waits for this side to end.
+        guard !error.isOfPeer else { return channel.close() }
+        channel.end(telling: host.failure(for: error, monitor))
         channel.drain()
     }
 }

@@ -41,8 +41,8 @@ private struct CutScenario {
     func run(
         _ files: DiskFiles, retryCount: Int = 0, host: TestHost = TestHost(),
         monitor: ResyncMonitor = ResyncMonitor(),
-        _ wrap: @escaping @Sendable (any Connection, Int) throws(TransportError) -> any Connection
-            = { (connection, _) throws(TransportError) in connection }
+        _ wrap: @escaping @Sendable (any Connection, Int) throws(TransportError) -> any Connection =
+            { (connection, _) throws(TransportError) in connection }
     ) throws -> DiskReport {
         let groups = Lock<[DispatchGroup]>([])
         let peer = RemotePeer(name: "other", settings: ChannelSettings()) {

@@ -52,7 +52,9 @@ struct HostileSessionTests {
         }
     }
 
-    static let numbers: [UInt64] = [2, 3, 5, 10, 11, 1 << 31, 1 << 38, 1 << 57, 1 << 63, .max - 1, .max]
+    static let numbers: [UInt64] = [
+        2, 3, 5, 10, 11, 1 << 31, 1 << 38, 1 << 57, 1 << 63, .max - 1, .max,
+    ]
 
     // MARK: The receiver
 

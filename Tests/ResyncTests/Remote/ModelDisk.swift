@@ -59,9 +59,8 @@ struct ModelDisk {
     func difference(from other: ModelDisk) -> Set<UInt64> {
         var found: Set<UInt64> = []
         for window in Set(windows.keys).union(other.windows.keys) {
-            for block in geometry.blocks(in: window) where number(of: block) != other.number(of: block) {
-                found.insert(block)
-            }
+            found.formUnion(
+                geometry.blocks(in: window).filter { number(of: $0) != other.number(of: $0) })
         }
         return found
     }
@@ -79,8 +78,7 @@ struct ModelDisk {
     }
 
     /// Two disks of which windows are equal, zeros on either side, or differ in some or all blocks.
-    ///
-    /// - Parameter dataWindowCount: About how many windows hold more than zeros.
+    /// About so many windows hold more than zeros.
     static func pair(
         virtualSize: UInt64, blockSize: Int, dataWindowCount: Int,
         using generator: inout SeededGenerator

@@ -2,6 +2,7 @@ import Dispatch
 import Storage
 import Testing
 import Transport
+import VHDX
 
 @testable import Resync
 
@@ -80,6 +81,8 @@ final class TestHost: ServiceHost {
     }
 
     @Sendable static func describe(_ error: ResyncError) -> PeerFailure {
-        PeerFailure(code: 32768, condition: .untouched, text: "\(error)")
+        let code: UInt32
+        if case .disk(_, .file(.locked)) = error { code = 32774 } else { code = 32768 }
+        return PeerFailure(code: code, condition: .untouched, text: "\(error)")
     }
 }

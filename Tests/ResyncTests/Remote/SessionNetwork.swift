@@ -207,9 +207,10 @@ struct SessionNetwork: ~Copyable {
                 bytes += CraftedDelta.Record.zeros(blocks).bytes
             } else {
                 sentData.formUnion(blocks)
-                bytes += CraftedDelta.Record.data(
-                    block, digests: blocks.map { primary.digest(of: $0) }, payload: [0]
-                ).bytes
+                bytes +=
+                    CraftedDelta.Record.data(
+                        block, digests: blocks.map { primary.digest(of: $0) }, payload: [0]
+                    ).bytes
             }
             sentEnd = blocks.upperBound
             index = end - 1
