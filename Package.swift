@@ -99,7 +99,9 @@ let package = Package(
         ),
         .testTarget(
             name: "ReplicationTests",
-            dependencies: ["Replication", "Resync", "VHDX", "Storage"],
+            dependencies: [
+                "TestSupport", "Replication", "Resync", "VHDX", "Transport", "Storage",
+            ],
             swiftSettings: rules
         ),
         .testTarget(

@@ -68,9 +68,9 @@ int csystem_rename_exclusively(const char *from, const char *to) {
     return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
 }
 
-int csystem_open_beneath(int folder, const char *name) {
+static int open_beneath(int folder, const char *name, uint64_t flags) {
     struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+        .flags = flags | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
     long descriptor;
@@ -79,6 +79,14 @@ int csystem_open_beneath(int folder, const char *name) {
         descriptor = syscall(SYS_openat2, folder, name, &how, sizeof how);
     } while (descriptor < 0 && (errno == EINTR || errno == EAGAIN));
     return descriptor < 0 ? -errno : (int)descriptor;
+}
+
+int csystem_open_beneath(int folder, const char *name) {
+    return open_beneath(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+int csystem_find_beneath(int folder, const char *name, int follow) {
+    return open_beneath(folder, name, O_PATH | (follow ? 0 : O_NOFOLLOW));
 }
 
 const char *csystem_describe_error(int error, char *buffer, size_t count) {

@@ -46,6 +46,10 @@ extension ReturnCode {
             self = .failed
         case .unsupportedProtocol:
             self = .notSupported
+        case .peerNotAllowed, .accessDenied:
+            self = .accessDenied
+        case .busy:
+            self = .systemInUse
         }
     }
 

@@ -86,7 +86,9 @@ public struct ReplicaRecovery: Sendable {
         monitor.setDisk(target.virtualSize, blockSize: options.blockSize)
         if mark != nil { monitor.note(.foundHalfWritten) }
         var writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
-        if let mark, !mark.journalPath.isEmpty, !writing.journaled.holds(mark) {
+        if let mark, options.trustsJournalPathOfMark, !mark.journalPath.isEmpty,
+            !writing.journaled.holds(mark)
+        {
             // Whatever stands beside the replica, the mark says where its journal is.
             let store = JournalStore(at: mark.journalPath)
             if store.exists || !writing.journaled.store.exists {

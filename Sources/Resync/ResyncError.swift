@@ -68,6 +68,12 @@ public enum ResyncError: Error, Equatable {
     case protocolViolation(String)
     /// The other side knows other versions of the protocol.
     case unsupportedProtocol(oldest: UInt16, newest: UInt16)
+    /// A client is not one of those whom a service serves.
+    case peerNotAllowed(String)
+    /// A service does not let a client have this disk. The path is the client's.
+    case accessDenied(path: String, reason: String)
+    /// A service can take no run now. The reason is a clause.
+    case busy(String)
 }
 
 extension ResyncError {
@@ -165,6 +171,12 @@ extension ResyncError: CustomStringConvertible {
             return
                 "the other side speaks versions \(oldest) to \(newest) of the protocol, and this "
                 + "one speaks version \(Hello.newest)"
+        case .peerNotAllowed(let name):
+            return "\(name.printable) is not among those whom this side serves"
+        case .accessDenied(let path, let reason):
+            return "no access to \(path.printable): \(reason)"
+        case .busy(let reason):
+            return reason
         }
     }
 }

@@ -50,6 +50,9 @@ public struct ResyncOptions: Sendable {
     public var writeMethod = WriteMethod.journal
     /// Where the journal stands; nil for beside the replica.
     public var journalFolder: String?
+    /// Whether the mark of a half-written replica is believed where it names another place for the
+    /// journal. What stands there is written to, so not where others may have made the replica's file.
+    public var trustsJournalPathOfMark = true
     public var primaryFormat = DiskFormat.automatic
     public var replicaFormat = DiskFormat.automatic
     /// Where the parents of differencing images may be, besides the folders of the images.

@@ -56,6 +56,11 @@ int csystem_rename_exclusively(const char *from, const char *to);
 /// of it, and none of /proc is followed. A descriptor, or a negative errno.
 int csystem_open_beneath(int folder, const char *name);
 
+/// openat2(2) with O_PATH that stays beneath the folder, as above: neither read nor written, the file
+/// need not be readable. Where the last name is a symbolic link and is not followed, of the link
+/// itself. A descriptor, or a negative errno.
+int csystem_find_beneath(int folder, const char *name, int follow);
+
 /// The text of an errno, ended by a zero, in `buffer`; a static text where that is enough.
 const char *csystem_describe_error(int error, char *buffer, size_t count);
 
