@@ -10,9 +10,10 @@ public import Transport
 public final class Agent: Sendable {
     /// Says for people what an error means: of a run, where there is a monitor, on the disk with this
     /// path, which is the client's.
-    public typealias Describe = @Sendable (
-        _ error: ResyncError, _ monitor: ResyncMonitor?, _ path: String
-    ) -> String
+    public typealias Describe =
+        @Sendable (
+            _ error: ResyncError, _ monitor: ResyncMonitor?, _ path: String
+        ) -> String
 
     let configuration: AgentConfiguration
     let folder: ServedFolder
@@ -128,7 +129,10 @@ public final class Agent: Sendable {
 
     private func take(_ tcp: TCPConnection) {
         let host = Self.host(of: tcp.peerName)
-        let admission = connections.withLock { $0.admit(from: host) { tcp.close() } }
+        // Meanwhile the system keeps so many, and turns the others away.
+        let admission = connections.withLock(when: { !$0.isCrowded }) { connections in
+            connections.admit(from: host) { tcp.close() }
+        }
         switch admission {
         case .refused:
             tcp.close()

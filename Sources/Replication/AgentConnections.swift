@@ -38,6 +38,11 @@ struct AgentConnections: Sendable {
     /// takes to wake them, but without a limit there would be no bound to the number of threads.
     static let leavingLimit = 32
 
+    /// Whether threads have to end before the next connection is taken in.
+    var isCrowded: Bool { stop == .none && leavingCount >= Self.leavingLimit }
+
+    private var leavingCount: Int { connections.values.count { $0.isLeaving } }
+
     let limit: Int
     let runLimit: Int
     private(set) var stop = Stop.none
@@ -53,6 +58,9 @@ struct AgentConnections: Sendable {
 
     var runCount: Int { connections.values.count { $0.run != nil } }
 
+    /// What the runs are doing, in no order.
+    var phases: [ResyncPhase] { connections.values.compactMap { $0.run?.phase } }
+
     /// Takes a new connection in.
     ///
     /// Where there are as many as there may be, one that has not been let in gives way: the oldest of
@@ -61,8 +69,7 @@ struct AgentConnections: Sendable {
     mutating func admit(
         from host: String, close: @escaping @Sendable () -> Void
     ) -> Admission {
-        let leavingCount = connections.values.count { $0.isLeaving }
-        guard stop == .none, leavingCount < Self.leavingLimit else { return .refused }
+        guard stop == .none else { return .refused }
         var former: Connection?
         if connections.count - leavingCount >= limit {
             guard let id = nextToGiveWay() else { return .refused }
