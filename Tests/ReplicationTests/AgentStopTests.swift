@@ -1,6 +1,8 @@
 import Foundation
 import Storage
+import TestSupport
 import Testing
+import Transport
 import VHDX
 
 @testable import Replication
@@ -110,7 +112,8 @@ struct AgentStopTests {
         var table = AgentConnections(limit: 2, runLimit: 1)
         let closings = Closings()
         let id = try id(table.admit(from: "h", close: closings.close("first")))
-        #expect(table.letIn(id, close: closings.close("channel")))
+        let isIn = table.letIn(id, close: closings.close("channel"))
+        #expect(isIn)
         let monitor = ResyncMonitor()
         try table.begin(monitor, on: id)
         monitor.begin(phase)
@@ -138,7 +141,8 @@ struct AgentStopTests {
     func secondStop() throws {
         var table = AgentConnections(limit: 2, runLimit: 1)
         let id = try id(table.admit(from: "h", close: {}))
-        #expect(table.letIn(id, close: {}))
+        let isIn = table.letIn(id, close: {})
+        #expect(isIn)
         let monitor = ResyncMonitor()
         try table.begin(monitor, on: id)
         monitor.begin(.applying)
@@ -165,13 +169,16 @@ struct AgentStopTests {
         #expect(closings.names.withLock { $0 } == ["1"])
         for name in ["4", "5"] { _ = try admit("flood", name) }
         #expect(closings.names.withLock { $0 } == ["1", "2", "3"])
-        #expect(table.letIn(honest, close: {}))
+        let isIn = table.letIn(honest, close: {})
+        #expect(isIn)
 
         // Who was let in does not give way.
         var full = AgentConnections(limit: 1, runLimit: 1)
         let first = try id(full.admit(from: "a", close: {}))
-        #expect(full.letIn(first, close: {}))
-        guard case .refused = full.admit(from: "b", close: {}) else {
+        let isFirstIn = full.letIn(first, close: {})
+        #expect(isFirstIn)
+        let second = full.admit(from: "b", close: {})
+        guard case .refused = second else {
             throw AgentTrial.DidNotHappen(what: "a refusal")
         }
         full.remove(first)

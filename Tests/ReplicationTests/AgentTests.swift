@@ -1,6 +1,7 @@
 import Foundation
 import Resync
 import Storage
+import TestSupport
 import Testing
 import Transport
 import VHDX

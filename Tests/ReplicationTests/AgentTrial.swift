@@ -175,7 +175,7 @@ struct SparseDisk {
         try ImageCreation.create(specification, at: path)
         let writer = try ImageWriter(openingImageAt: path)
         for (index, offset) in offsets.enumerated() {
-            try writer.write(piece(index).span.bytes, at: offset)
+            try writer.write(piece(index).rawSpan, at: offset)
         }
         try writer.close()
         return path

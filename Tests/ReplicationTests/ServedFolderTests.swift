@@ -43,11 +43,11 @@ struct ServedFolderTests {
     /// The path of what a client gets, from the root on, or the code of why it gets nothing.
     private func answer(_ path: String, _ role: Role) throws -> String {
         let served = try ServedFolder(opening: root)
-        do {
+        do throws(ResyncError) {
             let real = try served.realPath(of: path, role)
             #expect(real.hasPrefix(served.path + "/"))
             return String(real.dropFirst(served.path.count + 1))
-        } catch let error as ResyncError {
+        } catch {
             #expect(!"\(error)".contains(served.path), "\(error)")
             #expect("\(error)" == "\(error)".printable)
             return "\(ReturnCode(error).rawValue)"
