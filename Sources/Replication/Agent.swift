@@ -84,11 +84,9 @@ public final class Agent: Sendable {
         while true {
             let nanoseconds = UInt64(Self.secondsBetweenLooks * 1e9)
             let end = DispatchTime.now().uptimeNanoseconds + nanoseconds
-            let isOver = connections.withLock(when: { $0.isEmpty }, orAt: end) { connections in
-                connections.endWhatMay()
-                return connections.isEmpty
-            }
+            let isOver = connections.withLock(when: { $0.isEmpty }, orAt: end, { $0.isEmpty })
             if isOver { return }
+            endWhatMay()
         }
     }
 
@@ -108,7 +106,11 @@ public final class Agent: Sendable {
                 message: stop == .atOnce
                     ? "at once" : "when what is being written is finished"))
         listener.withLock { $0 }?.stop()
-        connections.withLock { $0.endWhatMay() }
+        endWhatMay()
+    }
+
+    private func endWhatMay() {
+        for action in connections.withLock({ $0.endWhatMay() }) { action() }
     }
 
     /// Reads the certificates again. New connections use them; those that are there go on.

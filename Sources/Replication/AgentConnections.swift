@@ -131,20 +131,22 @@ struct AgentConnections: Sendable {
         stop = atOnce || stop != .none ? .atOnce : .orderly
     }
 
-    /// Asks what is to end to end: again and again, since a run that finishes what an earlier one
-    /// began may be in a phase that is not to be interrupted, and then in one that is.
-    mutating func endWhatMay() {
-        guard stop != .none else { return }
+    /// What is to be done, without any lock, so that what is to end ends: again and again, since a run
+    /// that finishes what an earlier one began may be in a phase that is not to be interrupted, and
+    /// then in one that is.
+    mutating func endWhatMay() -> [@Sendable () -> Void] {
+        guard stop != .none else { return [] }
+        var actions: [@Sendable () -> Void] = []
         for (id, connection) in connections {
-            if let run = connection.run {
-                guard stop == .atOnce || run.phase.mayBeInterrupted else { continue }
-                run.requestStop(.cancelled)
+            if let run = connection.run, stop == .atOnce || run.phase.mayBeInterrupted {
+                actions.append { run.requestStop(.cancelled) }
             }
             if connection.run == nil && !connection.isTelling || stop == .atOnce {
                 connections[id]?.isLeaving = true
-                connection.close()
+                actions.append(connection.close)
             }
         }
+        return actions
     }
 }
 

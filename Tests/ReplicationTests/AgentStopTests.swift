@@ -27,7 +27,8 @@ struct AgentStopTests {
         }
         trial.agent.stop()
         try trial.waitForEnd()
-        #expect(try run.value() == .failed)
+        let code = try run.value()
+        #expect(code == .failed)
         #expect(FileManager.default.fileExists(atPath: journal))
         #expect(try SparseDisk(seed: 31).isContent(of: replica))
         let finished = try trial.events("run-finished")
@@ -118,21 +119,21 @@ struct AgentStopTests {
         try table.begin(monitor, on: id)
         monitor.begin(phase)
         table.stop(atOnce: false)
-        table.endWhatMay()
+        for action in table.endWhatMay() { action() }
         let isEarly = phase == .opening || phase == .comparing || phase == .receiving
         #expect((monitor.stopReason != nil) == isEarly)
         #expect(closings.names.withLock { $0 } == [])
         if !isEarly {
             // What finishes an earlier run goes on with a comparison.
             monitor.begin(.comparing)
-            table.endWhatMay()
+            for action in table.endWhatMay() { action() }
             #expect(monitor.stopReason == .cancelled)
         }
         let late = table.admit(from: "h", close: {})
         guard case .refused = late else { throw AgentTrial.DidNotHappen(what: "a refusal") }
 
         table.stop(atOnce: false)
-        table.endWhatMay()
+        for action in table.endWhatMay() { action() }
         #expect(monitor.stopReason == .cancelled)
         #expect(closings.names.withLock { $0 } == ["channel"])
     }
@@ -147,10 +148,10 @@ struct AgentStopTests {
         try table.begin(monitor, on: id)
         monitor.begin(.applying)
         table.stop(atOnce: false)
-        table.endWhatMay()
+        for action in table.endWhatMay() { action() }
         #expect(monitor.stopReason == nil)
         table.stop(atOnce: false)
-        table.endWhatMay()
+        for action in table.endWhatMay() { action() }
         #expect(monitor.stopReason == .cancelled)
     }
 

@@ -38,6 +38,7 @@ struct AgentTests {
         #expect((finished[0]["seconds"] as? Double ?? 0) > 0)
         #expect((finished[0]["blocksDiffering"] as? Int ?? 0) > 0)
         #expect(try trial.events("connection-closed").count == 2)
+        #expect(try trial.events("stopping").count == 1)
         #expect(try trial.events("stopped").count == 1)
     }
 
@@ -108,7 +109,10 @@ struct AgentTests {
         let fingerprint = try ExternalFingerprint.of(certificates.certificate("client"))
         let allowing = try AgentTrial { $0.allowedPeers = ["somebody", fingerprint] }
         #expect(try allowing.code(primary, .primary, remote: "missing.vhdx") == .fileNotFound)
+        #expect(try allowing.code(primary, .replica, remote: "missing.vhdx") == .fileNotFound)
         #expect(try allowing.events("run-refused").count == 1)
+        let finished = try allowing.events("run-finished")
+        #expect(finished.map { $0["code"] as? Int } == [32779])
     }
 
     @Test("Whom another authority has certified does not get through the handshake")

@@ -73,7 +73,8 @@ final class AgentTrial: Sendable {
 
     /// What the log says so far of an event.
     func events(_ name: String) throws -> [[String: Any]] {
-        try lines.withLock { $0 }.map { line in
+        agent.log.flush(timeoutSeconds: 30)
+        return try lines.withLock { $0 }.map { line in
             try #require(
                 JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         }.filter { $0["event"] as? String == name }

@@ -82,7 +82,8 @@ struct RemoteReceiver: Sendable {
         let state = ConditionLock(State(try ReceiverSession(for: stream, salt: salt)))
         monitor.whenStopped {
             state.withLock { _ in }
-            channel.closeSoon()
+            // Both threads may wait for the sender, or one of them may be through: nobody else tells it.
+            channel.end(telling: monitor.stopReason.map { describe(.stopped($0)) })
         }
         defer { monitor.whenStopped(nil) }
         var finish: Finish?
