@@ -21,7 +21,10 @@ extension Folder {
     /// The path is that of the moment: who may rename and link in the folder can make it lead
     /// elsewhere before it is opened.
     ///
-    /// - Parameter followsLast: Whether the last name is followed where it is a symbolic link.
+    /// - Parameters:
+    ///   - name: A path from the folder on.
+    ///   - followsLast: Whether the last name is followed where it is a symbolic link.
+    /// - Returns: what is there, and where it really is.
     /// - Throws: `FileError.system`: with EXDEV where the name leads out, ELOOP where its links lead
     ///   round or into the system's own, ENOENT where there is nothing.
     public func find(_ name: String, followsLast: Bool = true) throws(FileError) -> FoundFile {
