@@ -138,9 +138,7 @@ public final class Agent: Sendable {
         switch admission {
         case .refused:
             tcp.close()
-            log.note(
-                AgentEvent(
-                    .connectionRefused, peer: tcp.peerName, message: "too many connections"))
+            noteRefusal(of: tcp, "too many connections")
         case .admitted(let id):
             start(tcp, id)
         case .admittedFor(let former, let id):
@@ -170,10 +168,11 @@ public final class Agent: Sendable {
                 timeoutSeconds: configuration.handshakeTimeoutSeconds)
         } catch {
             // Who had to give way, or was cut off by the end of the agent, has not failed.
-            let event = AgentEvent(
-                error == .closed ? .connectionRefused : .handshakeFailed, peer: tcp.peerName,
-                message: error == .closed ? "gave way to another connection" : "\(error)")
-            return log.note(event)
+            guard error != .closed else {
+                return noteRefusal(of: tcp, "it gave way to another connection")
+            }
+            return log.note(
+                AgentEvent(.handshakeFailed, peer: tcp.peerName, message: "\(error)"))
         }
         let peer = AgentPeer(name: tcp.peerName, subject: connection.peerIdentity.subject)
         let channel = PeerChannel(connection, settings: configuration.channel)
@@ -201,6 +200,14 @@ public final class Agent: Sendable {
             AgentEvent(
                 .connectionClosed, peer: peer.name, subject: peer.subject,
                 message: isStopping ? nil : reason))
+    }
+
+    private func noteRefusal(of tcp: TCPConnection, _ reason: String) {
+        let isEnding = connections.withLock { $0.stop } != .none
+        log.note(
+            AgentEvent(
+                .connectionRefused, peer: tcp.peerName,
+                message: isEnding ? "the agent is ending" : reason))
     }
 
     private func isAllowed(_ identity: PeerIdentity) -> Bool {

@@ -69,6 +69,34 @@ struct AgentStopTests {
         #expect(stopping < finished)
     }
 
+    @Test("A second request ends the writing too, and the next run finishes it")
+    func applyAtOnce() throws {
+        let trial = try AgentTrial()
+        let disk = SparseDisk(seed: 36, pieceCount: 160)
+        let primary = try disk.make(at: trial.folder.file("primary.vhdx"))
+        let replica = try SparseDisk(seed: 37).make(at: trial.file("replica.vhdx"))
+        let run = Background { try trial.code(primary, .primary, remote: "replica.vhdx") }
+        try AgentTrial.wait(for: "the writing") {
+            trial.agent.connections.withLock { $0.phases.first } == .applying
+        }
+        trial.agent.stop()
+        trial.agent.stop()
+        try trial.waitForEnd()
+        let isStopped = try trial.events("run-finished").contains { $0["code"] as? Int == 32768 }
+        let code = try run.value()
+        #expect((code == .completed) == !isStopped)
+        // Not wholly written, it says so of itself, and its journal is there.
+        let journal = trial.file("replica.vhdx.resync")
+        #expect(FileManager.default.fileExists(atPath: journal) == isStopped)
+        let opens = (try? ImageReader(openingImageAt: replica).info) != nil
+        #expect(opens != isStopped)
+
+        let next = try AgentTrial { $0.root = trial.file(".") }
+        try next.run(primary, .primary, remote: "replica.vhdx")
+        #expect(try disk.isContent(of: replica))
+        #expect(!FileManager.default.fileExists(atPath: journal))
+    }
+
     @Test("A client that waits between two disks does not keep an agent from its end")
     func idleClient() throws {
         let trial = try AgentTrial()
