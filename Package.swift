@@ -56,7 +56,9 @@ let package = Package(
         ),
         .target(
             name: "VHDResyncCommand",
-            dependencies: ["Replication", "Resync", "BlockIO", "VHDX", "Storage", "CSystem"],
+            dependencies: [
+                "Replication", "Resync", "BlockIO", "VHDX", "Transport", "Storage", "CSystem",
+            ],
             swiftSettings: rules
         ),
         .executableTarget(
@@ -107,8 +109,8 @@ let package = Package(
         .testTarget(
             name: "VHDResyncCommandTests",
             dependencies: [
-                "TestSupport", "VHDResyncCommand", "Replication", "Resync", "VHDX", "Storage",
-                "CSystem", "vhdresync",
+                "TestSupport", "VHDResyncCommand", "Replication", "Resync", "VHDX", "Transport",
+                "Storage", "CSystem", "vhdresync",
             ],
             swiftSettings: rules
         ),

@@ -21,6 +21,11 @@ struct CommandLineArguments: Equatable {
         occurrences.contains { $0.option == option }
     }
 
+    /// The arguments of an option that may be given more than once, in their order.
+    func values(of option: Option) -> [String] {
+        occurrences.filter { $0.option == option }.map { $0.argument ?? "" }
+    }
+
     /// Takes apart what `main` was given, the program's name included.
     init(parsing arguments: [String]) {
         self = Self.queue.sync { Self(alone: arguments) }

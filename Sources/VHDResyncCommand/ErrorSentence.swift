@@ -12,9 +12,13 @@ struct ErrorSentence {
     var state: ReplicaState?
     var verb: Verb
     var options: ResyncOptions
+    /// The host of one of the disks; nil where both are here.
+    var remote: RemoteSide?
+    /// Whether it is told to another host, on which the options of this one are not given.
+    var isServed = false
 
     var text: String {
-        ["\(error)", remedy, consequence].filter { !$0.isEmpty }.joined(separator: "; ")
+        [cause, remedy, consequence].filter { !$0.isEmpty }.joined(separator: "; ")
     }
 
     // MARK: What to do about it
@@ -47,7 +51,7 @@ struct ErrorSentence {
         case .proofFailed, .contentDiffersAfterWriting:
             return "check the device of the replica"
         case _ where error.isOutOfSpace: return spaceRemedy
-        default: return ""
+        default: return remoteRemedy
         }
     }
 
@@ -72,12 +76,14 @@ struct ErrorSentence {
         if isJournalFull {
             ways = [journalSize + "free space there"]
         }
-        if options.writeMethod != .inPlace, verb == .resync || verb == .apply {
+        if options.writeMethod != .inPlace, !isServed, verb == .resync || verb == .apply {
             if options.journalFolder == nil || isJournalFull {
                 ways.append(
                     "name a folder of another file system for the journal with '--journal-dir'")
             }
-            if verb == .resync { ways.append("write without a journal with '--in-place'") }
+            if verb == .resync, remote == nil {
+                ways.append("write without a journal with '--in-place'")
+            }
         }
         let last = ways.removeLast()
         return ways.isEmpty ? last : ways.joined(separator: ", ") + ", or " + last
@@ -104,7 +110,7 @@ struct ErrorSentence {
     // MARK: What it means for the replica
 
     private var consequence: String {
-        guard let state else { return "" }
+        guard let state else { return remoteConsequence }
         switch state.condition {
         case .untouched:
             // Of a run that did not come to the disks there is nothing to say.

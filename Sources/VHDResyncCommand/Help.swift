@@ -12,6 +12,9 @@ enum Help {
                vhdresync info DISK                    say what an image is, or a
                                                       map, a delta, a journal
                vhdresync check DISK                   find all that is wrong with it
+               vhdresync agent --stdio                serve another host, under ssh
+        With several PRIMARY REPLICA, one is done after the other. One of the two may be
+        on another host: [USER@]HOST:PATH over ssh, or vhdresync://HOST[:PORT]/PATH.
         Disks are VHDX files that nothing else uses, differencing ones with their
         parents, and block devices; './info' is a file of that name. What differs goes
         to REPLICA.resync first, and from there to REPLICA.
@@ -33,6 +36,16 @@ enum Help {
               --verify           read the whole replica again afterwards
               --primary-format F, --replica-format F
                                  'vhdx', 'raw' or 'auto': devices are raw [auto]
+              --disks FILE       a primary and its replica on each line, and so on
+              --rsh COMMAND      what reaches HOST [ssh]
+              --remote-command C what is started there [vhdresync]
+              --cert FILE, --key FILE, --ca FILE
+                                 this side's certificate and key, and whom it trusts
+              --bandwidth-limit RATE
+                                 bytes to send in a second, like 500K or 20M [no limit]
+              --retry N          call again when a connection breaks, so often [0]
+              --idle-timeout S   how long another host may be silent [60]
+              --stdio, --listen  how 'agent' is called; '--listen' is not there yet
           -o, --output FILE      where 'map' and 'diff' write
               --timeout TIME     stop after so many seconds, or a time like 30m, 1.5h
               --json             print the result as one JSON object

@@ -1,3 +1,5 @@
+internal import Transport
+
 /// The names of disks and maps among the arguments.
 enum Operand {
     /// The path of a file on this machine.
@@ -8,10 +10,22 @@ enum Operand {
         guard !text.isEmpty else { throw .invalid("the name of a file is empty") }
         let untilSlash = text.prefix { $0 != "/" }
         guard !untilSlash.contains(":") else {
-            let what = "'\(text)' names a disk on another machine, which is not supported yet"
+            let what =
+                "'\(text)' names a disk on another host, and only a resynchronization works over "
+                + "two hosts"
             throw .notSupported(
                 text.hasPrefix("vhdresync://") ? what : "\(what); './\(text)' is a file here")
         }
         return text
+    }
+
+    /// A disk of the main job, on this machine or on another one.
+    static func location(_ text: String) throws(UsageError) -> DiskLocation {
+        guard !text.isEmpty else { throw .invalid("the name of a file is empty") }
+        do throws(TransportError) {
+            return try DiskLocation(parsing: text)
+        } catch {
+            throw .invalid("\(error)")
+        }
     }
 }

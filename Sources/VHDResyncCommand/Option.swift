@@ -24,6 +24,17 @@ enum Option: Int32, CaseIterable, Sendable {
     case journalDirectory
     case primaryFormat
     case replicaFormat
+    case disks
+    case remoteShell
+    case remoteCommand
+    case certificate
+    case key
+    case authorities
+    case bandwidthLimit
+    case retry
+    case idleTimeout
+    case stdio
+    case listen
 
     /// The long form, without its hyphens.
     var name: String {
@@ -51,6 +62,17 @@ enum Option: Int32, CaseIterable, Sendable {
         case .journalDirectory: "journal-dir"
         case .primaryFormat: "primary-format"
         case .replicaFormat: "replica-format"
+        case .disks: "disks"
+        case .remoteShell: "rsh"
+        case .remoteCommand: "remote-command"
+        case .certificate: "cert"
+        case .key: "key"
+        case .authorities: "ca"
+        case .bandwidthLimit: "bandwidth-limit"
+        case .retry: "retry"
+        case .idleTimeout: "idle-timeout"
+        case .stdio: "stdio"
+        case .listen: "listen"
         }
     }
 
@@ -62,10 +84,12 @@ enum Option: Int32, CaseIterable, Sendable {
     var takesArgument: Bool {
         switch self {
         case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath,
-            .apply, .journalDirectory, .primaryFormat, .replicaFormat:
+            .apply, .journalDirectory, .primaryFormat, .replicaFormat, .disks, .remoteShell,
+            .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit, .retry,
+            .idleTimeout, .listen:
             true
         case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json,
-            .inPlace:
+            .inPlace, .stdio:
             false
         }
     }
@@ -73,18 +97,38 @@ enum Option: Int32, CaseIterable, Sendable {
     /// Whether the option means something for this verb.
     func applies(to verb: Verb) -> Bool {
         switch self {
-        case .help, .version, .json, .parentPath: true
-        case .jobs, .timeout, .progress, .quiet: verb != .info && verb != .check
+        case .help, .version, .parentPath: true
+        case .json: verb != .agent
+        case .jobs: verb != .info && verb != .check
+        case .timeout, .progress, .quiet: verb != .info && verb != .check && verb != .agent
         case .blockSize: verb == .resync || verb == .diff || verb == .map
         case .compare: verb == .resync || verb == .diff
         case .chain: verb == .check
         case .dryRun, .create, .parent, .grow, .inPlace, .verify: verb == .resync
         case .force: verb == .resync || verb == .apply
         case .output: verb == .map || verb == .diff
-        case .apply, .journalDirectory:
-            verb == .resync || verb == .apply || verb == .recover
+        case .apply: verb == .resync || verb == .apply || verb == .recover
+        case .journalDirectory:
+            verb == .resync || verb == .apply || verb == .recover || verb == .agent
         case .primaryFormat: verb == .resync || verb == .diff || verb == .map
         case .replicaFormat: verb == .resync || verb == .diff || verb == .apply || verb == .recover
+        case .disks: verb == .resync
+        case .idleTimeout: verb == .resync || verb == .agent
+        case .stdio, .listen: verb == .agent
+        case .remoteShell, .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit,
+            .retry:
+            verb == .resync
+        }
+    }
+
+    /// Whether it says how another host is reached, and so means nothing where all disks are here.
+    var isOfRemotes: Bool {
+        switch self {
+        case .remoteShell, .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit,
+            .retry,
+            .idleTimeout:
+            true
+        default: false
         }
     }
 

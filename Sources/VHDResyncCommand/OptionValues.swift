@@ -71,6 +71,48 @@ enum OptionValues {
         return .seconds(value * unit)
     }
 
+    /// Bytes in a second, at least 1 KiB; 2M are two megabytes as for a block size.
+    static func rate(_ text: String) throws(UsageError) -> UInt64 {
+        guard let rate = byteCount(text), rate >= 1024 else {
+            throw .invalid(
+                "the bandwidth limit must be bytes in a second like 500K or 20M, at least 1K, not "
+                    + "'\(text)'")
+        }
+        return UInt64(rate)
+    }
+
+    static func retryCount(_ text: String) throws(UsageError) -> Int {
+        guard let count = digits(text), count <= 1_000_000 else {
+            throw .invalid("the number of retries must be 0 to 1000000, not '\(text)'")
+        }
+        return count
+    }
+
+    /// Seconds without a sign of life.
+    static func idleTimeout(_ text: String) throws(UsageError) -> Double {
+        let seconds: Double
+        do throws(UsageError) {
+            seconds = try timeout(text).seconds
+        } catch {
+            seconds = 0
+        }
+        guard (1...86400).contains(seconds) else {
+            throw .invalid("the idle timeout must be 1 second to 24h, not '\(text)'")
+        }
+        return seconds
+    }
+
+    /// A program with its first arguments.
+    static func command(_ text: String, _ option: Option) throws(UsageError) -> [String] {
+        guard let words = CommandWords.split(text) else {
+            throw .invalid("a quote in the command of '--\(option.name)' does not end: \(text)")
+        }
+        guard let program = words.first, !program.isEmpty else {
+            throw .invalid("the option '--\(option.name)' needs a command")
+        }
+        return words
+    }
+
     private static func byteCount(_ text: String) -> Int? {
         let shifts: [Character: Int] = ["k": 10, "m": 20, "g": 30]
         guard let last = text.last, let shift = shifts[Character(last.lowercased())] else {

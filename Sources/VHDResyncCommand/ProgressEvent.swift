@@ -5,6 +5,8 @@ struct ProgressEvent: Encodable, Equatable {
     var event = "progress"
     var phase: String
     var isStopping: Bool
+    var disk: Int
+    var disks: Int
     var percentComplete: UInt16
     var elapsedSeconds: Double
     var virtualSize: UInt64
@@ -14,6 +16,8 @@ struct ProgressEvent: Encodable, Equatable {
     var bytesRead: UInt64
     var bytesHashed: UInt64
     var bytesWritten: UInt64
+    var bytesSent: UInt64
+    var bytesReceived: UInt64
     var blocksTotal: UInt64
     var blocksSkipped: UInt64
     var blocksCompared: UInt64
@@ -21,12 +25,15 @@ struct ProgressEvent: Encodable, Equatable {
     var blocksHeld: UInt64
     var bytesReadPerSecond: Nullable<UInt64>
     var bytesWrittenPerSecond: Nullable<UInt64>
+    var bytesSentPerSecond: Nullable<UInt64>
     var bytesDonePerSecond: Nullable<UInt64>
     var etaSeconds: Nullable<UInt64>
 
     init(_ sample: ProgressSample, _ rates: RateEstimator) {
         phase = "\(sample.phase)"
         isStopping = sample.isStopping
+        disk = sample.diskNumber
+        disks = sample.diskCount
         percentComplete = sample.percentComplete
         elapsedSeconds = (sample.elapsedSeconds * 1000).rounded() / 1000
         virtualSize = sample.counts.virtualSize
@@ -36,6 +43,8 @@ struct ProgressEvent: Encodable, Equatable {
         bytesRead = sample.counts.bytesRead
         bytesHashed = sample.counts.bytesHashed
         bytesWritten = sample.counts.bytesWritten
+        bytesSent = sample.counts.bytesSent
+        bytesReceived = sample.counts.bytesReceived
         blocksTotal = sample.counts.blocksTotal
         blocksSkipped = sample.counts.blocksSkipped
         blocksCompared = sample.counts.blocksCompared
@@ -43,6 +52,7 @@ struct ProgressEvent: Encodable, Equatable {
         blocksHeld = sample.counts.blocksHeld
         bytesReadPerSecond = Nullable(rates.bytesReadPerSecond.flatMap(Self.rounded))
         bytesWrittenPerSecond = Nullable(rates.bytesWrittenPerSecond.flatMap(Self.rounded))
+        bytesSentPerSecond = Nullable(rates.bytesSentPerSecond.flatMap(Self.rounded))
         bytesDonePerSecond = Nullable(rates.bytesDonePerSecond.flatMap(Self.rounded))
         etaSeconds = Nullable(rates.secondsLeft.flatMap(Self.rounded))
     }

@@ -14,8 +14,9 @@ enum ProgressLine {
         let head = "\(sample.activity) \(padded(sample.percentOfPhase))%"
         var fields = fields(sample, rates)
         var words: [String] { [head] + fields.compactMap(\.self) }
-        // In the order of `fields`: the rate goes first, then the amount, the time left, the count.
-        for index in [2, 0, 3, 1] where line(words).count > room {
+        // In the order of `fields`: the rate goes first, then the amount, what was sent, the time
+        // left, the count.
+        for index in [3, 0, 2, 4, 1] where line(words).count > room {
             fields[index] = nil
         }
         var parts = words
@@ -37,7 +38,7 @@ enum ProgressLine {
         return "\(sample.activity): \(sample.percentOfPhase) %, \(rest)"
     }
 
-    /// Amount, count, rate and time left.
+    /// Amount, count, what was sent to another host, rate and time left.
     private static func fields(
         _ sample: ProgressSample, _ rates: RateEstimator
     ) -> [String?] {
@@ -45,6 +46,7 @@ enum ProgressLine {
         return [
             ByteText.share(counts.bytesDone, of: counts.bytesToDo),
             "\(counts.blocksDiffering) differ",
+            counts.bytesSent > 0 ? "\(ByteText.size(counts.bytesSent)) sent" : nil,
             rate(sample.phase, rates).map { ByteText.rate(bytesPerSecond: $0) },
             rates.secondsLeft.map { "ETA \(DurationText.clock(seconds: $0))" },
         ]

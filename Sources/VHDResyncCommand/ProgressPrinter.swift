@@ -83,9 +83,7 @@ struct ProgressPrinter {
 
     private func isPlainLineDue(_ sample: ProgressSample) -> Bool {
         guard sample.phase != .opening, sample.phase != .finished else { return false }
-        guard let last, last.phase == sample.phase, last.isStopping == sample.isStopping else {
-            return true
-        }
+        guard let last, isSameActivity(last, sample) else { return true }
         let seconds = sample.elapsedSeconds - last.elapsedSeconds
         let percent = sample.percentOfPhase - min(last.percentOfPhase, sample.percentOfPhase)
         return seconds >= Self.plainSeconds && percent >= Self.plainPercent
@@ -93,9 +91,12 @@ struct ProgressPrinter {
     }
 
     private func isEventDue(_ sample: ProgressSample) -> Bool {
-        guard let last, last.phase == sample.phase, last.isStopping == sample.isStopping else {
-            return true
-        }
+        guard let last, isSameActivity(last, sample) else { return true }
         return sample.elapsedSeconds - last.elapsedSeconds >= Self.eventSeconds
+    }
+
+    private func isSameActivity(_ first: ProgressSample, _ second: ProgressSample) -> Bool {
+        first.phase == second.phase && first.isStopping == second.isStopping
+            && first.diskNumber == second.diskNumber
     }
 }

@@ -12,12 +12,12 @@ final class ProgressReporter: Sendable {
         var isOver = false
     }
 
-    private let monitor: ResyncMonitor
+    private let progress: JobProgress
     private let job: ConcreteJob
     private let state: Lock<State>
 
-    init(_ monitor: ResyncMonitor, _ job: ConcreteJob, style: ProgressStyle) {
-        self.monitor = monitor
+    init(_ progress: JobProgress, _ job: ConcreteJob, style: ProgressStyle) {
+        self.progress = progress
         self.job = job
         state = Lock(State(printer: ProgressPrinter(style: style)))
     }
@@ -57,6 +57,6 @@ final class ProgressReporter: Sendable {
     }
 
     private var sample: ProgressSample {
-        ProgressSample(monitor, elapsed: job.properties.elapsedTime)
+        progress.sample(elapsed: job.properties.elapsedTime)
     }
 }

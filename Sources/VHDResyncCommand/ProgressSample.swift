@@ -10,6 +10,9 @@ struct ProgressSample: Equatable {
     var elapsedSeconds: Double
     /// How far the whole job is, all phases together.
     var percentComplete: UInt16
+    /// Which disk of the job it is, from 1 on, and of how many.
+    var diskNumber = 1
+    var diskCount = 1
 }
 
 extension ProgressSample {
@@ -31,6 +34,9 @@ extension ProgressSample {
         return UInt16(min(Double(counts.bytesDone) / Double(counts.bytesToDo), 1) * 100)
     }
 
-    /// What the run is doing, in a word.
-    var activity: String { isStopping ? "stopping" : "\(phase)" }
+    /// What the run is doing, in a word, and with which of several disks.
+    var activity: String {
+        let activity = isStopping ? "stopping" : "\(phase)"
+        return diskCount > 1 ? "\(diskNumber)/\(diskCount) \(activity)" : activity
+    }
 }

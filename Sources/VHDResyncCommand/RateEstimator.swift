@@ -12,16 +12,18 @@ struct RateEstimator {
         var seconds: Double
         var bytesRead: UInt64
         var bytesWritten: UInt64
+        var bytesSent: UInt64
         var bytesDone: UInt64
     }
 
     private var phase: ResyncPhase?
+    private var diskNumber = 1
     private var points: [Point] = []
     private var bytesToDo: UInt64 = 0
 
     mutating func add(_ sample: ProgressSample) {
-        if sample.phase != phase {
-            phase = sample.phase
+        if sample.phase != phase || sample.diskNumber != diskNumber {
+            (phase, diskNumber) = (sample.phase, sample.diskNumber)
             points.removeAll(keepingCapacity: true)
         }
         bytesToDo = sample.counts.bytesToDo
@@ -29,6 +31,7 @@ struct RateEstimator {
             Point(
                 seconds: sample.elapsedSeconds, bytesRead: sample.counts.bytesRead,
                 bytesWritten: sample.counts.bytesWritten,
+                bytesSent: sample.counts.bytesSent,
                 bytesDone: sample.counts.bytesDone))
         let start = sample.elapsedSeconds - Self.windowSeconds
         // The last point before the window stays, so that the window is covered.
@@ -43,6 +46,11 @@ struct RateEstimator {
     /// Content that is written to the replica in a second; nil while it is unknown.
     var bytesWrittenPerSecond: Double? {
         rate(\.bytesWritten)
+    }
+
+    /// What crosses the connection from the primary in a second; nil while it is unknown.
+    var bytesSentPerSecond: Double? {
+        rate(\.bytesSent)
     }
 
     /// What the phase is through with in a second; nil while it is unknown.

@@ -12,8 +12,11 @@ enum Request {
 /// A verb with its operands and options, all checked.
 struct Invocation {
     var verb: Verb
-    /// As many paths as the verb takes.
+    /// The operands: for the main job pairs of names, for any other verb as many paths as it takes.
     var paths: [String]
+    /// The disks of the main job, those of lists included, in the order in which they are done.
+    var pairs: [ResyncPair] = []
+    var remote = RemoteOptions()
     /// Where `map` and `diff` write; empty for every other verb, and for a `diff` that only counts.
     var output = ""
     var options: ResyncOptions
@@ -59,6 +62,12 @@ extension Invocation {
             try set(occurrence.option, occurrence.argument ?? "")
         }
         try checkCombination(arguments)
+        guard verb != .resync else {
+            paths = Array(operands)
+            try addPairs(lists: arguments.values(of: .disks))
+            try checkRemotes(arguments)
+            return
+        }
         for operand in operands { paths.append(try Operand.localPath(operand)) }
         guard paths.count >= verb.operandCount else {
             let what = paths.isEmpty ? "no disk is named" : "a second disk is missing"
@@ -102,6 +111,16 @@ extension Invocation {
         case .primaryFormat: options.primaryFormat = try OptionValues.format(argument)
         case .replicaFormat: options.replicaFormat = try OptionValues.format(argument)
         case .output: output = try Operand.localPath(argument)
+        case .disks, .stdio: break
+        case .remoteShell: remote.shell = try OptionValues.command(argument, option)
+        case .remoteCommand: remote.command = try OptionValues.command(argument, option)
+        case .certificate: remote.certificate = try Operand.localPath(argument)
+        case .key: remote.key = try Operand.localPath(argument)
+        case .authorities: remote.authorities = try Operand.localPath(argument)
+        case .bandwidthLimit: remote.bytesPerSecond = try OptionValues.rate(argument)
+        case .retry: remote.retryCount = try OptionValues.retryCount(argument)
+        case .idleTimeout: remote.idleTimeoutSeconds = try OptionValues.idleTimeout(argument)
+        case .listen: throw .notSupported("'--listen' is not supported yet")
         }
     }
 
@@ -125,6 +144,9 @@ extension Invocation {
         }
         guard verb != .diff || output.isEmpty || options.comparison == .hash else {
             throw .invalid("a delta holds digests: it cannot be made by comparing bytes")
+        }
+        guard verb != .agent || arguments.contains(.stdio) else {
+            throw .invalid("'agent' needs '--stdio': \(verb.usage)")
         }
     }
 

@@ -35,9 +35,9 @@ struct ResultObject: Encodable, Equatable {
         var blocksHeld: UInt64
         var bytesRead: UInt64
         var bytesHashed: UInt64
-        /// What crossed a connection, and in one process nothing does.
-        var bytesSent: UInt64 = 0
-        var bytesReceived: UInt64 = 0
+        /// What crossed the connection, from the primary and to it; nothing where both disks are here.
+        var bytesSent: UInt64
+        var bytesReceived: UInt64
         var bytesWritten: UInt64
         var phases: PhasesObject
         var rootDigest: Nullable<String>
@@ -57,6 +57,8 @@ struct ResultObject: Encodable, Equatable {
             blocksHeld = report.counts.blocksHeld
             bytesRead = report.counts.bytesRead
             bytesHashed = report.counts.bytesHashed
+            bytesSent = report.counts.bytesSent
+            bytesReceived = report.counts.bytesReceived
             bytesWritten = report.counts.bytesWritten
             phases = PhasesObject(report.counts)
             rootDigest = Nullable(report.rootDigest.map { "\($0)" })

@@ -140,6 +140,11 @@ enum Summary {
 
     private static func end(_ report: DiskReport, _ elapsed: Duration) -> [Line] {
         var lines: [Line] = []
+        let counts = report.counts
+        if counts.bytesSent + counts.bytesReceived > 0 {
+            let back = ByteText.size(counts.bytesReceived)
+            lines.append(("sent", "\(ByteText.size(counts.bytesSent)), and \(back) back"))
+        }
         if let output = report.output {
             lines.append(("file", "\(output.path.printable), \(ByteText.size(output.byteCount))"))
         }

@@ -34,6 +34,7 @@ public enum VHDResync {
             case .recover: return RecoverVerb.run(invocation)
             case .info: return InfoVerb.run(invocation)
             case .check: return CheckVerb.run(invocation)
+            case .agent: return AgentVerb.run(invocation)
             }
         }
     }

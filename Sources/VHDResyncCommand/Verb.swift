@@ -16,6 +16,8 @@ enum Verb: Equatable, Sendable {
     case info
     /// Holds an image against every rule of the format.
     case check
+    /// Serves the disks of this machine to another host.
+    case agent
 
     /// The verb that a first operand names, or nil where it names a file.
     init?(word: String) {
@@ -26,23 +28,25 @@ enum Verb: Equatable, Sendable {
         case "recover": self = .recover
         case "info": self = .info
         case "check": self = .check
+        case "agent": self = .agent
         default: return nil
         }
     }
 
     /// The words that will be verbs, and so name no file now.
-    static let plannedWords: Set<String> = ["agent", "service"]
+    static let plannedWords: Set<String> = ["service"]
 
     /// How the program is called for it.
     var usage: String {
         switch self {
-        case .resync: "vhdresync PRIMARY REPLICA"
+        case .resync: "vhdresync PRIMARY REPLICA [PRIMARY REPLICA]..."
         case .map: "vhdresync map DISK -o MAP"
         case .diff: "vhdresync diff PRIMARY REPLICA|MAP [-o DELTA]"
         case .apply: "vhdresync apply DELTA REPLICA"
         case .recover: "vhdresync recover REPLICA"
         case .info: "vhdresync info DISK"
         case .check: "vhdresync check DISK"
+        case .agent: "vhdresync agent --stdio"
         }
     }
 
@@ -56,11 +60,14 @@ enum Verb: Equatable, Sendable {
         case .recover: "'recover'"
         case .info: "'info'"
         case .check: "'check'"
+        case .agent: "'agent'"
         }
     }
 
+    /// How many operands it takes. The main job takes any number of pairs.
     var operandCount: Int {
         switch self {
+        case .agent: 0
         case .resync, .diff, .apply: 2
         case .map, .recover, .info, .check: 1
         }

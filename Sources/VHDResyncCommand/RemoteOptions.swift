@@ -1,0 +1,58 @@
+internal import Resync
+internal import Transport
+
+/// How other hosts are reached.
+struct RemoteOptions: Equatable {
+    /// The program that reaches a host, and its first arguments.
+    var shell = ["ssh"]
+    /// What it is to start there.
+    var command = ["vhdresync"]
+    /// Files of this side's certificate and key, and of the authorities that it trusts.
+    var certificate = ""
+    var key = ""
+    var authorities = ""
+    /// The most that is to cross a connection in each direction in a second; nil for no limit.
+    var bytesPerSecond: UInt64?
+    /// How often to call again where a connection breaks.
+    var retryCount = 0
+    /// After so long without a sign of life the other side counts as dead; nil for the default.
+    var idleTimeoutSeconds: Double?
+
+    /// A side that serves shows a sign of life so often unless it is told otherwise.
+    static let keepAliveSeconds = 10.0
+
+    var settings: ChannelSettings {
+        var settings = ChannelSettings(bytesPerSecond: bytesPerSecond)
+        if let seconds = idleTimeoutSeconds {
+            settings.idleTimeoutSeconds = seconds
+            // Whoever is told of a short time by the same option expects signs as often.
+            settings.keepAliveSeconds = min(Self.keepAliveSeconds, seconds / 4)
+        }
+        return settings
+    }
+
+    /// The command that serves the disks of a host, for ``ProgramConnection``.
+    func words(user: String?, host: String) -> [String] {
+        var words = shell + [(user.map { $0 + "@" } ?? "") + host] + command + ["agent", "--stdio"]
+        if let seconds = idleTimeoutSeconds { words += ["--idle-timeout", "\(seconds)"] }
+        return words
+    }
+
+    /// A host that is called when the first of its disks is needed.
+    func peer(at place: RemotePlace) -> RemotePeer {
+        RemotePeer(name: place.name, settings: settings) { () throws(TransportError) in
+            switch place {
+            case .ssh(let user, let host):
+                return try ProgramConnection(
+                    command: words(user: user, host: host), peerName: place.name)
+            case .tls(let host, let port):
+                let context = try TLSContext(
+                    TLSConfiguration(
+                        certificatePath: certificate, keyPath: key, caPath: authorities))
+                return try TLSConnection.connect(
+                    host: host, port: port, context: context,
+                    timeoutSeconds: settings.idleTimeoutSeconds)
+            }
+        }
+    }
+}
