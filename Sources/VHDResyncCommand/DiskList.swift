@@ -58,12 +58,6 @@ enum DiskList {
     private static func read(_ path: String) throws(FileError) -> [UInt8] {
         let file = try DiskFile(opening: path, for: .reading)
         let count = min(try file.byteCount(), longestFile + 1)
-        var bytes = [UInt8](repeating: 0, count: Int(count))
-        guard !bytes.isEmpty else { return bytes }
-        // A closure would need its own kind of throws.
-        var span = bytes.mutableSpan
-        var raw = span.mutableBytes
-        try file.read(into: &raw, at: 0)
-        return bytes
+        return try file.bytes(at: 0, count: Int(count))
     }
 }

@@ -17,7 +17,8 @@ enum JSONKeys {
     static let recovery: Set<String> = ["outcome", "journal"]
     static let output: Set<String> = ["path", "bytes"]
     static let progressEvent: Set<String> = [
-        "event", "phase", "isStopping", "percentComplete", "elapsedSeconds", "virtualSize",
+        "event", "phase", "isStopping", "disk", "disks", "percentComplete", "elapsedSeconds",
+        "virtualSize", "bytesSent", "bytesReceived", "bytesSentPerSecond",
         "bytesDone", "bytesToDo", "bytesRead", "bytesHashed", "bytesWritten", "phases",
         "blocksTotal", "blocksSkipped", "blocksCompared", "blocksDiffering", "blocksHeld",
         "bytesReadPerSecond", "bytesWrittenPerSecond", "bytesDonePerSecond", "etaSeconds",

@@ -34,8 +34,10 @@ import VHDX
             (["a", "b", "--block-size", "5000"], .invalidParameter, "power of two"),
             (["a", "b", "--jobs"], .invalidParameter, "'--jobs' needs an argument"),
             (["map", "a"], .invalidParameter, "'map' needs a file to write to"),
-            (["a", "host:b"], .notSupported, "'host:b' names a disk on another machine"),
-            (["agent", "d", "b"], .notSupported, "'agent' is not supported yet"),
+            (["info", "host:b"], .notSupported, "'host:b' names a disk on another host"),
+            (["h:a", "host:b"], .invalidParameter, "one disk must be on this one"),
+            (["service"], .notSupported, "'service' is not supported yet"),
+            (["agent", "--stdio", "d"], .invalidParameter, "one name too many, 'd'"),
             (["recover"], .invalidParameter, "no disk is named: vhdresync recover REPLICA"),
         ] as [([String], ReturnCode, String)])
     func refuses(_ arguments: [String], code: ReturnCode, sentence: String) throws {

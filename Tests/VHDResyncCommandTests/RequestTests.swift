@@ -161,9 +161,9 @@ import Testing
 
     @Test func refusesWhatIsPlanned() {
         let words = [
-            "agent --json", "service", "host:/b a", "a host:b",
-            "a user@host:b", "a vhdresync://host:7443/b", "diff a host:b", "info host:a",
-            "map host:a -o m", "map a -o host:m", "apply host:d b", "recover host:b",
+            "service", "agent --listen :7443", "diff a host:b", "diff vhdresync://host/a b",
+            "info host:a", "map host:a -o m", "map a -o host:m", "apply host:d b",
+            "recover host:b", "a h:b --ca h:c", "a b --journal-dir h:d",
         ]
         for words in words {
             let error = #expect(throws: UsageError.self, "\(words)") { try request(words) }
@@ -182,7 +182,12 @@ import Testing
             ("a b --json=1", "the option '--json' takes no argument"),
             ("a b --timeout", "the option '--timeout' needs an argument"),
             ("map a -o", "the option '-o' needs an argument"),
-            ("a b c", "one name too many, 'c': vhdresync PRIMARY REPLICA"),
+            (
+                "a b c",
+                "disks come in pairs, and 'c' is one name too many: vhdresync PRIMARY REPLICA "
+                    + "[PRIMARY REPLICA]..."
+            ),
+            ("info a b", "one name too many, 'b': vhdresync info DISK"),
             (
                 "a b --in-place --journal-dir d",
                 "'--in-place' writes without a journal: '--journal-dir' means nothing to it"
@@ -194,9 +199,9 @@ import Testing
             ("recover b --in-place", "the option '--in-place' means nothing to 'recover'"),
             ("info a -n", "the option '--dry-run' means nothing to 'info'"),
             (
-                "a h:b",
-                "'h:b' names a disk on another machine, which is not supported yet; "
-                    + "'./h:b' is a file here"
+                "info h:b",
+                "'h:b' names a disk on another host, and only a resynchronization works over two "
+                    + "hosts; './h:b' is a file here"
             ),
         ]
         for (words, sentence) in cases {

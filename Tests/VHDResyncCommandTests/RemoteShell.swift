@@ -1,0 +1,43 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// What stands in the place of ssh: scripts that get a host and a command, as ssh does, and run the
+/// command here.
+struct RemoteShell {
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+    }
+
+    /// Where a script notes its calls, a line for each.
+    var calls: [String] {
+        get throws {
+            let text = try String(contentsOfFile: folder.file("calls"), encoding: .utf8)
+            return text.split(separator: "\n").map(String.init)
+        }
+    }
+
+    /// The options that reach hosts through a script: it runs `body`, of which `"$@"` is the command.
+    func options(_ body: String = "exec \"$@\"") throws -> [String] {
+        let path = folder.file("rsh-\(UUID().uuidString)")
+        let text = """
+            #!/bin/sh
+            echo "$*" >> '\(folder.file("calls"))'
+            host=$1
+            shift
+            \(body)
+            """
+        try Data(text.utf8).write(to: URL(filePath: path))
+        chmod(path, 0o755)
+        return ["--rsh", path, "--remote-command", try Program.path().path]
+    }
+
+    /// A script whose first call does one thing, and each other call another.
+    func options(first: String, then: String = "exec \"$@\"") throws -> [String] {
+        let mark = folder.file("mark-\(UUID().uuidString)")
+        return try options("if mkdir '\(mark)' 2>/dev/null; then \(first); else \(then); fi")
+    }
+}
