@@ -1,8 +1,10 @@
 import Replication
+import Resync
 import TestSupport
 import Testing
 import Foundation
 import Transport
+import VHDX
 
 @testable import VHDResyncCommand
 

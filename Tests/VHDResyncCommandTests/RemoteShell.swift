@@ -1,7 +1,5 @@
 import Foundation
-import Glibc
 import TestSupport
-import Testing
 
 /// What stands in the place of ssh: scripts that get a host and a command, as ssh does, and run the
 /// command here.
@@ -24,14 +22,14 @@ struct RemoteShell {
     func options(_ body: String = "exec \"$@\"") throws -> [String] {
         let path = folder.file("rsh-\(UUID().uuidString)")
         let text = """
-            #!/bin/sh
+            #!/bin/bash
             echo "$*" >> '\(folder.file("calls"))'
             host=$1
             shift
             \(body)
             """
         try Data(text.utf8).write(to: URL(filePath: path))
-        chmod(path, 0o755)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
         return ["--rsh", path, "--remote-command", try Program.path().path]
     }
 
