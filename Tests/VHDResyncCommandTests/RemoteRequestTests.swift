@@ -99,7 +99,7 @@ import VHDX
             ("a b h:c h:d", "both 'h:c' and 'h:d' are on other hosts"),
             ("a -h:b", "unknown option"),
             ("a -- -h:b", "starts with a hyphen"),
-            ("a vhdresync://-h/b", "no name"),
+            ("a vhdresync://-h/b", "starts with a hyphen"),
             ("a h::b", "two colons"),
             ("a h:", "has no path"),
             ("a b c", "disks come in pairs"),

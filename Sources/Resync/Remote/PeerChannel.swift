@@ -136,16 +136,17 @@ struct RecordSender: ~Copyable, RecordOutput {
         guard records.recordCount > 0 else { return }
         var bytes = [UInt8](repeating: 0, count: records.byteCount)
         records.withBytes { source in bytes.withMutableRawSpan { $0.copy(source) } }
+        // Where it fails, another thread may try the same once more, and gets the same error.
+        try channel.sendWaiting(.records(bytes))
         byteCount += UInt64(bytes.count)
         endBlock = records.endBlock
-        try channel.sendWaiting(.records(bytes))
     }
 
     mutating func append(zeros blocks: Range<UInt64>) throws(ResyncError) {
         let bytes = DeltaRecord.encodedZeros(blocks)
+        try channel.sendWaiting(.records(bytes))
         byteCount += UInt64(bytes.count)
         endBlock = blocks.upperBound
-        try channel.sendWaiting(.records(bytes))
     }
 
     mutating func flush() throws(ResyncError) {}

@@ -80,10 +80,10 @@ struct RemoteReceiver: Sendable {
         take: (DeltaRecord) throws(ResyncError) -> Void
     ) throws(ResyncError) -> Outcome {
         let state = ConditionLock(State(try ReceiverSession(for: stream, salt: salt)))
-        monitor.whenStopped {
+        monitor.whenStopped { [weak monitor] in
             state.withLock { _ in }
             // Both threads may wait for the sender, or one of them may be through: nobody else tells it.
-            channel.end(telling: monitor.stopReason.map { describe(.stopped($0)) })
+            channel.end(telling: monitor?.stopReason.map { describe(.stopped($0)) })
         }
         defer { monitor.whenStopped(nil) }
         var finish: Finish?
