@@ -44,11 +44,17 @@ extension ReplicaDisk {
     func state(at path: String) throws(ResyncError) -> DiskState {
         let fingerprint =
             DiskFile.isDevice(path) ? nil : DiskFile.fingerprint(ofFileAt: path)
+        let fileState = try fingerprint.map { (print) throws(ResyncError) in
+            try BlockDigest(of: [print])
+        }
+        // One switch for both: the compiler fails to optimize two in a row.
+        let (diskID, contentID) =
+            switch self {
+            case .image(let disk): (disk.virtualDiskID, disk.dataWriteGUID)
+            case .raw(let disk): (disk.virtualDiskID, disk.dataWriteGUID)
+            }
         return DiskState(
-            virtualDiskID: virtualDiskID, dataWriteGUID: dataWriteGUID,
-            fileState: try fingerprint.map { (print) throws(ResyncError) in
-                try BlockDigest(of: [print])
-            } ?? .zero)
+            virtualDiskID: diskID, dataWriteGUID: contentID, fileState: fileState ?? .zero)
     }
 }
 
