@@ -96,7 +96,7 @@ let package = Package(
             dependencies: [
                 "TestSupport", "Resync", "BlockIO", "VHDX", "Transport", "Storage",
             ],
-            exclude: ["delta_stream.py", "digest_tree.py"],
+            exclude: ["delta_stream.py", "digest_tree.py", "short_digest.py"],
             swiftSettings: rules
         ),
         .testTarget(

@@ -20,7 +20,7 @@ struct RandomSessionTests {
     private static func number(
         near value: UInt64, using generator: inout SeededGenerator
     ) -> UInt64 {
-        switch generator.next() % 24 {
+        switch generator.next() % 200 {
         case 0: .max - generator.next() % 3
         case 1: 1 << (generator.next() % 64)
         case 2: value &+ 1
@@ -45,7 +45,7 @@ struct RandomSessionTests {
     func receiver() throws {
         var accepted = 0
         var ended = 0
-        for seed in 0..<1500 as Range<UInt64> {
+        for seed in 0..<300 as Range<UInt64> {
             var generator = SeededGenerator(seed: seed)
             let disk = try Self.disk(using: &generator)
             let geometry = disk.geometry
@@ -58,7 +58,10 @@ struct RandomSessionTests {
             var hashed: UInt64 = 0
             var told: [UInt64] = [0]
             var isOpen = true
-            for _ in 0..<120 where isOpen {
+            for _ in 0..<300 where isOpen {
+                var next = model
+                // What is wrong ends a run: most have some of what is right before.
+                let isRight = generator.next() % 200 != 0
                 let first = Self.number(
                     near: told.randomElement(using: &generator) ?? 0, using: &generator)
                 switch generator.next() % 10 {
@@ -72,7 +75,8 @@ struct RandomSessionTests {
                     }
                     continue
                 case 5:
-                    let expected = model.takesNodesWanted(first)
+                    let expected = next.takesNodesWanted(first)
+                    if isRight, !expected { continue }
                     isOpen = try Self.isAccepted {
                         _ = try session.received(nodesWantedAt: first)
                     }
@@ -83,7 +87,8 @@ struct RandomSessionTests {
                     bits[Int(generator.next() % UInt64(count))] = true
                     if generator.next() % 16 == 0 { bits[bits.count - 1] = true }
                     if generator.next() % 16 == 0 { bits += bits }
-                    let expected = model.takesBlocksWanted(first, bits)
+                    let expected = next.takesBlocksWanted(first, bits)
+                    if isRight, !expected { continue }
                     isOpen = try Self.isAccepted {
                         _ = try session.received(blocksWantedAt: first, nodes: bits)
                     }
@@ -92,10 +97,8 @@ struct RandomSessionTests {
                     let window = Self.number(
                         near: UInt64.random(in: 0...model.toldEnd, using: &generator),
                         using: &generator)
-                    let before = model.position
-                    // Backwards is wrong, and for a random window too likely.
-                    if window <= model.toldEnd, model.toldBlock(window) < before { continue }
-                    let expected = model.takesSettled(window)
+                    let expected = next.takesSettled(window)
+                    if isRight, !expected { continue }
                     isOpen = try Self.isAccepted { try session.received(settled: window) }
                     #expect(isOpen == expected, "seed \(seed)")
                 default:
@@ -104,11 +107,9 @@ struct RandomSessionTests {
                     let (end, overflows) = start.addingReportingOverflow(
                         1 + generator.next() % 40)
                     guard !overflows else { continue }
-                    if start >= model.toldBlock(model.toldEnd), generator.next() % 8 != 0 {
-                        continue
-                    }
                     let blocks = start..<min(end, max(start + 1, geometry.blockCount))
-                    let expected = model.takes(blocks)
+                    let expected = next.takes(blocks)
+                    if isRight, !expected { continue }
                     isOpen = try Self.isAccepted {
                         _ = try session.received(
                             records: CraftedDelta.Record.zeros(blocks).bytes, from: "peer")
@@ -116,6 +117,7 @@ struct RandomSessionTests {
                     #expect(isOpen == expected, "seed \(seed)")
                     if isOpen { for block in blocks { result.set(block, to: 0) } }
                 }
+                model = next
                 accepted += isOpen ? 1 : 0
             }
             guard isOpen else { continue }
@@ -128,14 +130,14 @@ struct RandomSessionTests {
             #expect(try roots.result == result.root(), "seed \(seed)")
         }
         print("a receiver of random messages: \(accepted) accepted, \(ended) runs to their end")
-        #expect(accepted > 5000 && ended > 50)
+        #expect(accepted > 2000 && ended > 10)
     }
 
     @Test("A sender takes ranges that there are, and answers that it waits for")
     func sender() throws {
         var accepted = 0
         var ended = 0
-        for seed in 0..<1500 as Range<UInt64> {
+        for seed in 0..<300 as Range<UInt64> {
             var generator = SeededGenerator(seed: seed)
             let disk = try Self.disk(using: &generator)
             let geometry = disk.geometry
@@ -158,9 +160,9 @@ struct RandomSessionTests {
                     session.hashed(disk.run(session.hashedWindowCount))
                 case 2, 3:
                     let left = geometry.windowCount - announced
-                    if left == 0, generator.next() % 16 != 0 { continue }
+                    if left == 0, generator.next() % 128 != 0 { continue }
                     var count = min(max(left, 1), 1 + generator.next() % 6)
-                    if generator.next() % 64 == 0 {
+                    if generator.next() % 128 == 0 {
                         count = min(UInt64(UInt32.max >> 1), 1 + generator.next() >> 20)
                     }
                     let digest =
@@ -182,7 +184,7 @@ struct RandomSessionTests {
                         continue
                     }
                     let first = Self.number(near: near, using: &generator)
-                    let count = generator.next() % 32 == 0 ? expected + 1 : expected
+                    let count = generator.next() % 128 == 0 ? expected + 1 : expected
                     let answer = (0..<count).map { _ in ShortDigest(value: generator.next()) }
                     isOpen = try Self.isAccepted {
                         if isNodes {
@@ -224,7 +226,7 @@ struct RandomSessionTests {
             ended += isWhole ? 1 : 0
         }
         print("a sender of random messages: \(accepted) accepted, \(ended) runs to their end")
-        #expect(accepted > 20_000 && ended > 50)
+        #expect(accepted > 5000 && ended > 10)
     }
 
     @Test("Bytes that are damaged anywhere make no frame, or no message, or another one")
