@@ -148,5 +148,9 @@ struct HostileRunTests {
         served.channel.finish()
         #expect(served.end() == nil)
         #expect(served.host.ended.withLock { $0 } == [nil])
+        // What a client makes of them, again and again.
+        let monitor = ResyncMonitor()
+        for _ in 0..<100 { monitor.add(counts, ofReceiver: true) }
+        #expect(monitor.counts.bytesWritten == 100 * RemoteCounts.maximum)
     }
 }
