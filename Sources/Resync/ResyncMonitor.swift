@@ -189,10 +189,10 @@ public final class ResyncMonitor: Sendable {
         more.bytesHashed = counts.bytesHashed
         if ofReceiver {
             more.bytesWritten = counts.bytesWritten
-            more.bytesRecorded = counts.bytesRecorded
             more.bytesApplied = counts.bytesApplied
             more.bytesVerified = counts.bytesVerified
             more.blocksHeld = counts.blocksHeld
+            bytesRecorded.store(counts.bytesRecorded, ordering: .relaxed)
             // It alone knows what it had where all is to become zeros.
             blocksDiffering.store(counts.blocksDiffering, ordering: .relaxed)
         }

@@ -12,7 +12,8 @@ enum Help {
                vhdresync info DISK                    say what an image is, or a
                                                       map, a delta, a journal
                vhdresync check DISK                   find all that is wrong with it
-               vhdresync agent --stdio                serve another host, under ssh
+               vhdresync agent --stdio | --listen ADDRESS:PORT ...
+                                      serve other hosts: under ssh, or with TLS
         With several PRIMARY REPLICA, one is done after the other. One of the two may be
         on another host: [USER@]HOST:PATH over ssh, or vhdresync://HOST[:PORT]/PATH.
         Disks are VHDX files that nothing else uses, differencing ones with their
@@ -45,7 +46,13 @@ enum Help {
                                  bytes to send in a second, like 500K or 20M [no limit]
               --retry N          call again when a connection breaks, so often [0]
               --idle-timeout S   how long another host may be silent [60]
-              --stdio, --listen  how 'agent' is called; '--listen' is not there yet
+              --stdio            with 'agent': serve who has started it, under ssh
+              --listen ADDRESS   with 'agent': serve who shows a certificate
+              --root DIR         the folder that it serves; '--read-only' for reading
+              --allow-peer WHO   whom it serves: a name or a fingerprint [all of the CA]
+              --log-format F     'text' or 'json' [text]
+              --connection-limit N, --run-limit N
+                                 how many at once [64, and 8 that compare or write]
           -o, --output FILE      where 'map' and 'diff' write
               --timeout TIME     stop after so many seconds, or a time like 30m, 1.5h
               --json             print the result as one JSON object

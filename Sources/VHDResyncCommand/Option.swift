@@ -35,6 +35,12 @@ enum Option: Int32, CaseIterable, Sendable {
     case idleTimeout
     case stdio
     case listen
+    case root
+    case allowPeer
+    case readOnly
+    case logFormat
+    case connectionLimit
+    case runLimit
 
     /// The long form, without its hyphens.
     var name: String {
@@ -73,6 +79,12 @@ enum Option: Int32, CaseIterable, Sendable {
         case .idleTimeout: "idle-timeout"
         case .stdio: "stdio"
         case .listen: "listen"
+        case .root: "root"
+        case .allowPeer: "allow-peer"
+        case .readOnly: "read-only"
+        case .logFormat: "log-format"
+        case .connectionLimit: "connection-limit"
+        case .runLimit: "run-limit"
         }
     }
 
@@ -86,10 +98,10 @@ enum Option: Int32, CaseIterable, Sendable {
         case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath,
             .apply, .journalDirectory, .primaryFormat, .replicaFormat, .disks, .remoteShell,
             .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit, .retry,
-            .idleTimeout, .listen:
+            .idleTimeout, .listen, .root, .allowPeer, .logFormat, .connectionLimit, .runLimit:
             true
         case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json,
-            .inPlace, .stdio:
+            .inPlace, .stdio, .readOnly:
             false
         }
     }
@@ -115,9 +127,10 @@ enum Option: Int32, CaseIterable, Sendable {
         case .disks: verb == .resync
         case .idleTimeout: verb == .resync || verb == .agent
         case .stdio, .listen: verb == .agent
-        case .remoteShell, .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit,
-            .retry:
-            verb == .resync
+        case .certificate, .key, .authorities: verb == .resync || verb == .agent
+        case .remoteShell, .remoteCommand, .bandwidthLimit, .retry: verb == .resync
+        case .root, .allowPeer, .readOnly, .logFormat, .connectionLimit, .runLimit:
+            verb == .agent
         }
     }
 
@@ -127,6 +140,16 @@ enum Option: Int32, CaseIterable, Sendable {
         case .remoteShell, .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit,
             .retry,
             .idleTimeout:
+            true
+        default: false
+        }
+    }
+
+    /// Whether it is for an agent that listens, and means nothing to one that is called under ssh.
+    var isOfListening: Bool {
+        switch self {
+        case .listen, .root, .allowPeer, .readOnly, .logFormat, .connectionLimit, .runLimit,
+            .certificate, .key, .authorities:
             true
         default: false
         }

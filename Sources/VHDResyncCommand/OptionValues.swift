@@ -1,4 +1,6 @@
+internal import Replication
 internal import Resync
+internal import Transport
 
 /// The values of options, from text. Each is nil, or an error, for a text of the wrong form.
 enum OptionValues {
@@ -100,6 +102,32 @@ enum OptionValues {
             throw .invalid("the idle timeout must be 1 second to 24h, not '\(text)'")
         }
         return seconds
+    }
+
+    static func address(_ text: String) throws(UsageError) -> ListenAddress {
+        do throws(TransportError) {
+            return try ListenAddress(parsing: text)
+        } catch {
+            throw .invalid("\(error)")
+        }
+    }
+
+    static func logFormat(_ text: String) throws(UsageError) -> AgentLog.Format {
+        guard let format = AgentLog.Format(rawValue: text) else {
+            throw .invalid("the format of the log must be 'text' or 'json', not '\(text)'")
+        }
+        return format
+    }
+
+    static func limit(
+        _ text: String, _ option: Option, _ range: ClosedRange<Int>
+    ) throws(UsageError) -> Int {
+        guard let count = digits(text), range.contains(count) else {
+            throw .invalid(
+                "'--\(option.name)' must be \(range.lowerBound) to \(range.upperBound), not "
+                    + "'\(text)'")
+        }
+        return count
     }
 
     /// A program with its first arguments.

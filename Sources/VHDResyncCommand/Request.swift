@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Replication
 internal import Resync
 internal import VHDX
 
@@ -17,6 +18,7 @@ struct Invocation {
     /// The disks of the main job, those of lists included, in the order in which they are done.
     var pairs: [ResyncPair] = []
     var remote = RemoteOptions()
+    var agent = AgentOptions()
     /// Where `map` and `diff` write; empty for every other verb, and for a `diff` that only counts.
     var output = ""
     var options: ResyncOptions
@@ -120,7 +122,17 @@ extension Invocation {
         case .bandwidthLimit: remote.bytesPerSecond = try OptionValues.rate(argument)
         case .retry: remote.retryCount = try OptionValues.retryCount(argument)
         case .idleTimeout: remote.idleTimeoutSeconds = try OptionValues.idleTimeout(argument)
-        case .listen: throw .notSupported("'--listen' is not supported yet")
+        case .listen: agent.address = try OptionValues.address(argument)
+        case .root: agent.root = try Operand.localPath(argument)
+        case .allowPeer: agent.allowedPeers.append(argument)
+        case .readOnly: agent.isReadOnly = true
+        case .logFormat: agent.logFormat = try OptionValues.logFormat(argument)
+        case .connectionLimit:
+            agent.connectionLimit = try OptionValues.limit(
+                argument, option, AgentConfiguration.connectionLimits)
+        case .runLimit:
+            agent.runLimit = try OptionValues.limit(
+                argument, option, AgentConfiguration.runLimits)
         }
     }
 
@@ -145,9 +157,7 @@ extension Invocation {
         guard verb != .diff || output.isEmpty || options.comparison == .hash else {
             throw .invalid("a delta holds digests: it cannot be made by comparing bytes")
         }
-        guard verb != .agent || arguments.contains(.stdio) else {
-            throw .invalid("'agent' needs '--stdio': \(verb.usage)")
-        }
+        if verb == .agent { try checkAgent(arguments) }
     }
 
     /// How many processors are online, within the number of jobs that is allowed.

@@ -46,7 +46,7 @@ enum Verb: Equatable, Sendable {
         case .recover: "vhdresync recover REPLICA"
         case .info: "vhdresync info DISK"
         case .check: "vhdresync check DISK"
-        case .agent: "vhdresync agent --stdio"
+        case .agent: "vhdresync agent --stdio | --listen ADDRESS:PORT ..."
         }
     }
 

@@ -57,6 +57,15 @@ public final class PeerChannel: Sendable {
         }
     }
 
+    /// Waits until everything is handed to the system.
+    func flush() throws(ResyncError) {
+        do throws(TransportError) {
+            try frames.flush()
+        } catch {
+            throw .connection(error)
+        }
+    }
+
     /// The next message; nil where the other side has ended between two of them.
     ///
     /// - Throws: ``ResyncError/peer(name:failure:)`` where it has failed.

@@ -13,8 +13,14 @@ struct RemoteReplica: Sendable {
     /// The data write GUID that a run which the sender asks about was to give the replica.
     var expectedState = GUID.zero
 
+    /// What came of it, and what the sender has counted.
+    struct Outcome: Sendable {
+        var result: RemoteResult
+        var senderCounts = RemoteCounts()
+    }
+
     /// Makes the replica read as the sender's disk.
-    func run(_ source: SourceOffer) throws(ResyncError) -> RemoteResult {
+    func run(_ source: SourceOffer) throws(ResyncError) -> Outcome {
         try options.check()
         try options.check(replica: path)
         guard options.comparison == .hash else {
@@ -34,39 +40,39 @@ struct RemoteReplica: Sendable {
         } else {
             try opening.create(like: source)
         }
-        let root: BlockDigest
-        if let done = try write(source, opening) {
-            root = done
-        } else {
-            return RemoteResult(
-                root: .zero, preparation: monitor.preparation, recovery: recovery,
-                isVerified: true, counts: RemoteCounts(monitor.counts))
+        guard let finish = try write(source, opening) else {
+            return Outcome(result: result(root: .zero, recovery))
         }
         if options.verifiesWholeReplica {
-            try withStatus {
-                () throws(ResyncError) in
-                try opening.verify { (engine, reader) throws(ResyncError) in
-                    try engine.check(reader, root: root)
-                }
+            let reporter = StatusReporter(monitor, receiver.channel)
+            defer { reporter.end() }
+            try opening.verify { (engine, reader) throws(ResyncError) in
+                try engine.check(reader, root: finish.root)
             }
         }
-        return RemoteResult(
+        return Outcome(
+            result: result(root: finish.root, recovery), senderCounts: finish.counts)
+    }
+
+    private func result(
+        root: BlockDigest, _ recovery: ReplicaRecovery.Outcome
+    ) -> RemoteResult {
+        RemoteResult(
             root: root, preparation: monitor.preparation, recovery: recovery,
             isVerified: true, counts: RemoteCounts(monitor.counts))
     }
 
-    /// - Returns: the root digest; nil where an earlier run has done everything.
+    /// - Returns: what the sender said in the end; nil where an earlier run has done everything.
     private func write(
         _ source: SourceOffer, _ opening: ReplicaOpening
-    ) throws(ResyncError) -> BlockDigest? {
+    ) throws(ResyncError) -> Finish? {
         let writing = try JournaledWriting(replica: path, options: options, monitor: monitor)
         let target = try opening.open(source.virtualSize)
         guard !isDone(target) else {
             target.abandon()
-            var offer = TargetOffer(
-                virtualSize: source.virtualSize, salt: .zero, resultState: expectedState,
+            let offer = TargetOffer(
+                virtualSize: source.virtualSize, salt: .random(), resultState: expectedState,
                 heldBlockCount: 0, isDone: true)
-            offer.salt = .random()
             receiver.channel.send(.target(offer))
             monitor.note(.written)
             return nil
@@ -81,13 +87,12 @@ struct RemoteReplica: Sendable {
             target.abandon()
             throw error
         }
-        let root = received.finish.root
-        monitor.add(received.finish.counts, ofReceiver: false)
-        let journal = received.journal.take()
-        try withStatus(ending: target, journal) { (target, journal) throws(ResyncError) in
-            try writing.write(journal, to: target, wasMarked: wasMarked, bytesToZero: nil)
-        }
-        return root
+        let finish = received.finish
+        let reporter = StatusReporter(monitor, receiver.channel)
+        defer { reporter.end() }
+        try writing.write(
+            received.journal.take(), to: target, wasMarked: wasMarked, bytesToZero: nil)
+        return finish
     }
 
     /// Whether the replica is in the state that an earlier run was to give it, and whole.
@@ -100,7 +105,7 @@ struct RemoteReplica: Sendable {
 
     private func compare(
         _ source: SourceOffer, exists: Bool
-    ) throws(ResyncError) -> RemoteResult {
+    ) throws(ResyncError) -> Outcome {
         let offer = TargetOffer(
             virtualSize: source.virtualSize, salt: .random(), resultState: .zero,
             heldBlockCount: 0, isDone: false)
@@ -122,14 +127,12 @@ struct RemoteReplica: Sendable {
         guard outcome.finish.differingBlockCount <= blockCount else {
             throw .protocolViolation("\(outcome.finish.differingBlockCount) blocks that differ")
         }
-        monitor.add(outcome.finish.counts, ofReceiver: false)
         var counts = ResyncCounts()
         counts.blocksDiffering = outcome.finish.differingBlockCount
         monitor.add(counts)
-        return RemoteResult(
-            root: outcome.finish.root, preparation: .none, recovery: .nothingToDo,
-            isVerified: outcome.baseRoot == outcome.finish.root,
-            counts: RemoteCounts(monitor.counts))
+        var result = result(root: outcome.finish.root, .nothingToDo)
+        result.isVerified = outcome.baseRoot == outcome.finish.root
+        return Outcome(result: result, senderCounts: outcome.finish.counts)
     }
 
     private func look(
@@ -139,25 +142,6 @@ struct RemoteReplica: Sendable {
         return try receiver.run(disk, for: header, salt: offer.salt) { (_) throws(ResyncError) in
             throw .protocolViolation("records where nothing is to be written")
         }
-    }
-
-    // MARK: Status
-
-    private func withStatus<Failure: Error>(
-        _ body: () throws(Failure) -> Void
-    ) throws(Failure) {
-        let reporter = StatusReporter(monitor, receiver.channel)
-        defer { reporter.end() }
-        try body()
-    }
-
-    private func withStatus<Failure: Error>(
-        ending target: consuming ReplicaDisk, _ journal: consuming DeltaReader<DiskFile>?,
-        _ body: (consuming ReplicaDisk, consuming DeltaReader<DiskFile>?) throws(Failure) -> Void
-    ) throws(Failure) {
-        let reporter = StatusReporter(monitor, receiver.channel)
-        defer { reporter.end() }
-        try body(target, journal)
     }
 }
 

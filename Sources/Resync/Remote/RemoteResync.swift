@@ -63,16 +63,19 @@ public struct RemoteResync: Sendable {
     ) throws(ResyncError) -> DiskReport {
         try options.check()
         let before = peer.traffic
-        defer { monitor.note(traffic: peer.traffic, since: before) }
         let commit = Lock(Commit())
         // Connections that broke, and answers that the disk is in use.
         var (attempt, busyCount) = (0, 0)
         while true {
             do throws(ResyncError) {
                 defer { monitor.whenStopped(nil) }
-                return try runOnce(peer, monitor, commit)
+                var report = try runOnce(peer, monitor, commit)
+                monitor.note(traffic: peer.traffic, since: before)
+                report.counts = monitor.counts
+                return report
             } catch {
                 peer.drop()
+                monitor.note(traffic: peer.traffic, since: before)
                 let isAsking = commit.withLock { $0.wasAskedFor }
                 let limit = isAsking ? max(retryCount, Self.questionCount) : retryCount
                 // What a connection that broke has left running there may still hold the disk.
@@ -146,33 +149,34 @@ public struct RemoteResync: Sendable {
         _ peer: RemotePeer, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> DiskReport {
         let (channel, isNew) = try peer.channel()
-        channel.send(.open(request(.receiver, options.primaryFormat)))
-        if isNew { try channel.checkGreeting() }
-        let source: SourceOffer
-        guard case .source(let offer) = try channel.next() else {
-            throw .protocolViolation("no source")
-        }
-        source = offer
-        let receiver = RemoteReceiver(
-            channel: channel, options: options, monitor: monitor, describe: describe)
-        let result: RemoteResult
+        monitor.whenStopped { channel.close() }
+        let outcome: RemoteReplica.Outcome
         do throws(ResyncError) {
-            result = try RemoteReplica(
+            channel.send(.open(request(.receiver, options.primaryFormat)))
+            if isNew { try channel.checkGreeting() }
+            guard case .source(let source) = try channel.next() else {
+                throw .protocolViolation("no source")
+            }
+            let receiver = RemoteReceiver(
+                channel: channel, options: options, monitor: monitor, describe: describe)
+            outcome = try RemoteReplica(
                 path: localPath, options: options, monitor: monitor, receiver: receiver
             ).run(source)
         } catch {
+            if let reason = monitor.stopReason { throw .stopped(reason) }
             // Who has failed there says nothing more, and waits for this side to end.
             guard !error.isOfPeer else { throw error }
             channel.end(telling: describe(error))
             channel.drain()
             throw error
         }
-        channel.send(.result(result))
+        channel.send(.result(outcome.result))
+        monitor.add(outcome.senderCounts, ofReceiver: false)
         var report = DiskReport(
             primary: remoteName, replica: localPath, blockSize: options.blockSize)
-        report.rootDigest = result.root
-        report.isVerified = result.isVerified
-        report.recovery = result.recovery
+        report.rootDigest = outcome.result.root
+        report.isVerified = outcome.result.isVerified
+        report.recovery = outcome.result.recovery
         return report.finished(monitor)
     }
 
@@ -212,8 +216,10 @@ extension ResyncError {
     fileprivate var isOfBrokenConnection: Bool {
         guard case .connection(let error) = self else { return false }
         switch error {
-        case .system, .unknownHost, .unreachable, .timedOut, .ended, .closed, .programFailed, .tls:
-            return true
+        case .programFailed(_, let status):
+            // The shell over there knows no such command, and will not.
+            return status != 127
+        case .system, .unknownHost, .unreachable, .timedOut, .ended, .closed, .tls: return true
         case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing, .outOfMemory:
             return false
         }

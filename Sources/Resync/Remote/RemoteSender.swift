@@ -193,6 +193,8 @@ struct RemoteSender: Sendable {
         }
         _ = try recorder?.finish()
         try source.checkUnchanged()
+        // What is still here when the connection breaks cannot have been committed.
+        try channel.flush()
         noteCommit()
         state.withLock { $0.isFinished = true }
         let counts = monitor.counts

@@ -113,12 +113,12 @@ public struct RemoteService: Sendable {
             }
             let receiver = RemoteReceiver(
                 channel: channel, options: options, monitor: monitor, describe: describe)
-            let result = try RemoteReplica(
+            let outcome = try RemoteReplica(
                 path: disk.path, options: options, monitor: monitor, receiver: receiver,
                 expectedState: request.expectedState
             ).run(source)
             monitor.begin(.finished)
-            channel.send(.result(result))
+            channel.send(.result(outcome.result))
         case .receiver:
             options.primaryFormat = request.format
             monitor.expect(.resync(options))
