@@ -4,7 +4,7 @@ PACKAGES = libssl-dev liblz4-dev pkg-config qemu-utils e2fsprogs xfsprogs xz-uti
 	python3 python3-venv python3-libvhdi openssl
 RELEASE = swift build -c release --static-swift-stdlib --product
 
-.PHONY: demo test bench bench-short fuzz lint build setup packages oracles images clean
+.PHONY: demo test bench bench-short bench-link fuzz lint build setup packages oracles images clean
 
 # Makes a real disk and a stale replica of it, and brings the replica up to date.
 demo: build
@@ -25,6 +25,10 @@ bench: build
 # The same with small disks, one run each, and no judgement but on counts.
 bench-short: build
 	Benchmarks/bench --short
+
+# Two hosts with a core each, and a slow and far link between them, beside rsync. As root.
+bench-link: build
+	Benchmarks/link
 
 # Damaged images, thousands a minute: each target for so many seconds. Another seed, other images.
 FUZZ_SECONDS ?= 60

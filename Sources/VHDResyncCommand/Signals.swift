@@ -32,7 +32,8 @@ struct StopSignals {
     ///   - first: what the first signal does.
     ///   - second: what the second does before the process ends.
     init(
-        _ numbers: [Int32] = Self.numbers, status: Int32, first: @escaping @Sendable () -> Void, second: @escaping @Sendable () -> Void
+        _ numbers: [Int32] = Self.numbers, status: Int32, first: @escaping @Sendable () -> Void,
+        second: @escaping @Sendable () -> Void
     ) {
         // A queue of its own: the one of the progress may be busy with a slow terminal.
         let queue = DispatchQueue(label: "vhdresync.signals")

@@ -91,6 +91,25 @@ import VHDX
         #expect(agent.options.parents.folders == ["p"])
         #expect(agent.options.workerCount == 2)
         #expect(agent.remote.idleTimeoutSeconds == 30)
+        #expect(agent.agent.address == nil)
+    }
+
+    @Test func knowsTheAgentThatListens() throws {
+        let request = try invocation(
+            "agent --listen [::1]:7443 --root d --cert c --key k --ca f --allow-peer a "
+                + "--allow-peer CN=b --read-only --log-format json --connection-limit 9 "
+                + "--run-limit 3 --journal-dir j --jobs 2 --idle-timeout 30")
+        #expect(request.agent.address == ListenAddress(host: "::1", port: 7443))
+        #expect(request.agent.logFormat == .json)
+        let configuration = request.agentConfiguration
+        #expect(configuration.root == "d" && configuration.isReadOnly)
+        #expect(configuration.allowedPeers == ["a", "CN=b"])
+        #expect(configuration.connectionLimit == 9 && configuration.runLimit == 3)
+        #expect(configuration.options.journalFolder == "j")
+        #expect(configuration.options.workerCount == 2)
+        #expect(configuration.channel.idleTimeoutSeconds == 30)
+        let tls = request.tlsConfiguration
+        #expect([tls.certificatePath, tls.keyPath, tls.caPath] == ["c", "k", "f"])
     }
 
     @Test func refusesWhatMakesNoSense() {
@@ -127,7 +146,17 @@ import VHDX
             ("a h:b --idle-timeout 25h", "the idle timeout"),
             ("a h:b --rsh '", "does not end"),
             ("a h:b --rsh ''", "needs a command"),
-            ("agent", "'agent' needs '--stdio'"),
+            ("agent", "'agent' needs either '--stdio' or '--listen'"),
+            ("agent --stdio --listen :7443", "'agent' needs either '--stdio' or '--listen'"),
+            ("agent --stdio --root d", "'--root' is for 'agent --listen'"),
+            ("agent --stdio --cert c", "'--cert' is for 'agent --listen'"),
+            ("agent --listen :7443 --cert c --key k --ca f", "'--root' is missing"),
+            ("agent --listen :7443 --root d --cert c --key k", "'--ca' is missing"),
+            ("agent --listen nowhere", "nowhere"),
+            ("agent --listen :1 --connection-limit 81", "'--connection-limit' must be 1 to 80"),
+            ("agent --listen :1 --run-limit 0", "'--run-limit' must be 1 to 16"),
+            ("agent --listen :1 --log-format xml", "must be 'text' or 'json'"),
+            ("a b --root d", "'--root' means nothing to a resynchronization"),
             ("agent --stdio --json", "'--json' means nothing to 'agent'"),
             ("agent --stdio --rsh ssh", "'--rsh' means nothing to 'agent'"),
             ("diff a b --retry 1", "'--retry' means nothing to 'diff'"),

@@ -161,7 +161,7 @@ import Testing
 
     @Test func refusesWhatIsPlanned() {
         let words = [
-            "service", "agent --listen :7443", "diff a host:b", "diff vhdresync://host/a b",
+            "service", "diff a host:b", "diff vhdresync://host/a b",
             "info host:a", "map host:a -o m", "map a -o host:m", "apply host:d b",
             "recover host:b", "a h:b --ca h:c", "a b --journal-dir h:d",
         ]
