@@ -66,7 +66,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["BlockIO", "VHDX", "Storage"],
+            dependencies: ["BlockIO", "VHDX", "Transport", "Storage"],
             path: "Tests/TestSupport",
             swiftSettings: rules
         ),

@@ -69,14 +69,9 @@ extension ComparisonEngine {
         var items: [WorkItem] = []
         for (index, finding) in findings.enumerated() {
             let isRead = finding.differs && !finding.primaryIsZero
-            if let last = items.last, last.readsPrimary == isRead, !isRead || last.count < largest {
-                items[items.count - 1].count += 1
-            } else {
-                items.append(
-                    WorkItem(
-                        index: items.count, first: index, count: 1, readsPrimary: isRead,
-                        readsReplica: false))
-            }
+            items.append(
+                block: index, readsPrimary: isRead, readsReplica: false,
+                atMost: isRead ? largest : .max)
         }
         return items
     }

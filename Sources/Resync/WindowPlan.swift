@@ -67,18 +67,9 @@ struct WindowPlan: Equatable, Sendable {
         let largest = max(1, Self.bytesAtOnce / blockSize)
         for index in 0..<blockCount where primaryIsData[index] || replicaIsData[index] {
             if !held.isEmpty, isHeld[index] { continue }
-            let readsPrimary = primaryIsData[index]
-            let readsReplica = replicaIsData[index]
-            if let last = items.last, last.first + last.count == index, last.count < largest,
-                last.readsPrimary == readsPrimary, last.readsReplica == readsReplica
-            {
-                items[items.count - 1].count += 1
-            } else {
-                items.append(
-                    WorkItem(
-                        index: items.count, first: index, count: 1, readsPrimary: readsPrimary,
-                        readsReplica: readsReplica))
-            }
+            items.append(
+                block: index, readsPrimary: primaryIsData[index],
+                readsReplica: replicaIsData[index], atMost: largest)
         }
     }
 
@@ -107,15 +98,26 @@ struct WindowPlan: Equatable, Sendable {
         let largest = max(1, Self.bytesAtOnce / blockSize)
         var items: [WorkItem] = []
         for index in differs.indices where differs[index] {
-            if let last = items.last, last.first + last.count == index, last.count < largest {
-                items[items.count - 1].count += 1
-            } else {
-                items.append(
-                    WorkItem(
-                        index: items.count, first: index, count: 1, readsPrimary: false,
-                        readsReplica: true))
-            }
+            items.append(block: index, readsPrimary: false, readsReplica: true, atMost: largest)
         }
         return items
+    }
+}
+
+extension [WorkItem] {
+    /// Adds a block: to the last item, where that ends before it, reads the same sides, and has room.
+    mutating func append(
+        block index: Int, readsPrimary: Bool, readsReplica: Bool, atMost largest: Int
+    ) {
+        if let last = last, last.first + last.count == index, last.count < largest,
+            last.readsPrimary == readsPrimary, last.readsReplica == readsReplica
+        {
+            self[count - 1].count += 1
+        } else {
+            append(
+                WorkItem(
+                    index: count, first: index, count: 1, readsPrimary: readsPrimary,
+                    readsReplica: readsReplica))
+        }
     }
 }

@@ -56,15 +56,6 @@ struct RemoteGeometry: Equatable, Sendable {
 
     func blocks(in window: UInt64) -> Range<UInt64> { blocks(in: window..<window + 1) }
 
-    /// How many nodes stand above the blocks of some windows.
-    func nodeCount(of windows: Range<UInt64>) -> Int {
-        windows.reduce(0) { $0 + nodeCount(of: $1) }
-    }
-
-    func nodeCount(of window: UInt64) -> Int {
-        Int(blocks(in: window).byteCount.dividedRoundingUp(by: UInt64(DigestTree.fanOut)))
-    }
-
     /// The blocks below each node of some windows, in order.
     func nodes(of windows: Range<UInt64>) -> [Range<UInt64>] {
         var nodes: [Range<UInt64>] = []

@@ -130,7 +130,12 @@ public struct RemoteResync: Sendable {
             expectsDone: expected != .zero, isGreeted: !isNew, describe: describe)
         let result = try sender.run(
             source,
-            noteTarget: { target in commit.withLock { $0.resultState = target.resultState } },
+            noteTarget: { target in
+                // A receiver that is not done has been asked to do nothing yet: it would be by now.
+                commit.withLock {
+                    $0 = Commit(resultState: target.resultState, wasAskedFor: target.isDone)
+                }
+            },
             noteCommit: {
                 guard !options.isDryRun else { return }
                 commit.withLock { $0.wasAskedFor = true }

@@ -84,8 +84,7 @@ public struct RemoteService: Sendable {
         let wish = ServiceRequest(
             path: request.path, role: request.role == .sender ? .replica : .primary,
             isDryRun: request.flags.contains(.dryRun))
-        let disk: ServedDisk
-        disk = try host.open(wish)
+        let disk = try host.open(wish)
         channel.setBytesPerSecond(request.bytesPerSecond)
         do throws(ResyncError) {
             try run(request, disk)

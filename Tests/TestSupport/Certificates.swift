@@ -1,12 +1,11 @@
-import Foundation
-import TestSupport
-import Transport
+internal import Foundation
+package import Transport
 
 /// Certificates made by OpenSSL's command line, once for all tests.
-struct Certificates: Sendable {
-    let folder: TemporaryFolder
+package struct Certificates: Sendable {
+    package let folder: TemporaryFolder
 
-    static let shared = Result { try Certificates() }
+    package static let shared = Result { try Certificates() }
 
     private static let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
@@ -22,10 +21,10 @@ struct Certificates: Sendable {
         try make("for-clients", subject: "/CN=c", names: "DNS:localhost", usage: "clientAuth")
     }
 
-    func certificate(_ name: String) -> String { folder.file(name + ".pem") }
-    func key(_ name: String) -> String { folder.file(name + ".key") }
+    package func certificate(_ name: String) -> String { folder.file(name + ".pem") }
+    package func key(_ name: String) -> String { folder.file(name + ".key") }
 
-    func context(_ name: String, authority: String = "ca") throws -> TLSContext {
+    package func context(_ name: String, authority: String = "ca") throws -> TLSContext {
         try TLSContext(
             TLSConfiguration(
                 certificatePath: certificate(name), keyPath: key(name),
@@ -60,35 +59,5 @@ struct Certificates: Sendable {
 
     private func openssl(_ arguments: [String]) throws {
         try ExternalProgram.run("openssl", arguments).requireSuccess()
-    }
-}
-
-/// Two ends that speak TLS.
-enum TLSPair {
-    static func good() throws -> (TLSConnection, TLSConnection) {
-        let certificates = try Certificates.shared.get()
-        return try TLSPair.make(
-            client: certificates.context("client"), server: certificates.context("server"))
-    }
-
-    static func make(
-        client: TLSContext, server: TLSContext, host: String = "localhost"
-    ) throws -> (TLSConnection, TLSConnection) {
-        let (accepting, listener) = try serve(server)
-        let connected = try TLSConnection.connect(
-            host: host, port: listener.port, context: client, timeoutSeconds: 10)
-        return (connected, try accepting.value())
-    }
-
-    /// A server that takes one client.
-    static func serve(
-        _ context: TLSContext, timeoutSeconds: Double = 10
-    ) throws -> (Background<TLSConnection>, TCPListener) {
-        let listener = try TCPListener(address: ListenAddress(host: "", port: 0))
-        let accepting = Background {
-            guard let tcp = try listener.accept() else { throw ConnectionKind.Failure.nobody }
-            return try TLSConnection.accept(tcp, context: context, timeoutSeconds: timeoutSeconds)
-        }
-        return (accepting, listener)
     }
 }
