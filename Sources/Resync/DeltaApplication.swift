@@ -6,15 +6,19 @@ internal import VHDX
 struct DeltaApplication: Sendable {
     let header: DeltaHeader
     let monitor: ResyncMonitor
-    private let pool: WorkerPool
+    let pool: WorkerPool
+    /// Whether what is written and read back is what the phase is about.
+    private let isPhase: Bool
 
     /// Zeros that are looked at between two looks at whether to stop.
     private static let zerosAtOnce = WindowPlan.byteCount
 
     init(
-        _ header: DeltaHeader, options: ResyncOptions, monitor: ResyncMonitor
+        _ header: DeltaHeader, options: ResyncOptions, monitor: ResyncMonitor,
+        isPhase: Bool = true
     ) throws(ResyncError) {
         self.header = header
+        self.isPhase = isPhase
         self.monitor = monitor
         do throws(OutOfMemory) {
             pool = try WorkerPool(
@@ -25,8 +29,15 @@ struct DeltaApplication: Sendable {
         }
     }
 
+    /// Counts so many virtual bytes as done.
+    private func count(_ byteCount: UInt64, _ counts: ResyncCounts) {
+        var counts = counts
+        if isPhase { counts.bytesDone = byteCount }
+        monitor.add(counts)
+    }
+
     /// The virtual bytes of some blocks.
-    private func range(of blocks: Range<UInt64>) -> Range<UInt64> {
+    func range(of blocks: Range<UInt64>) -> Range<UInt64> {
         let blockSize = UInt64(header.blockSize)
         return blocks.lowerBound
             * blockSize..<min(blocks.upperBound * blockSize, header.virtualSize)
@@ -76,7 +87,7 @@ struct DeltaApplication: Sendable {
         }
     }
 
-    private func write(
+    func write(
         _ record: DeltaRecord, worker: inout Worker,
         to target: borrowing some BlockTarget & ~Copyable
     ) throws(ResyncError) {
@@ -91,11 +102,10 @@ struct DeltaApplication: Sendable {
         counts.bytesHashed = range.byteCount
         counts.bytesWritten = range.byteCount
         counts.bytesApplied = range.byteCount
-        counts.bytesDone = range.byteCount
-        monitor.add(counts)
+        count(range.byteCount, counts)
     }
 
-    private func writeZeros(
+    func writeZeros(
         _ blocks: Range<UInt64>, to target: borrowing some BlockTarget & ~Copyable,
         _ bytesToZero: inout UInt64
     ) throws(ResyncError) {
@@ -109,8 +119,7 @@ struct DeltaApplication: Sendable {
             }
             bytesToZero -= counts.bytesWritten
             counts.bytesApplied = range.byteCount
-            counts.bytesDone = range.byteCount
-            monitor.add(counts)
+            count(range.byteCount, counts)
         }
     }
 
@@ -154,7 +163,8 @@ struct DeltaApplication: Sendable {
             let record = try stream.withLock { (reader) throws(ResyncError) in try reader.next() }
             guard let record else { return false }
             if record.kind == .data {
-                try verify(record, worker: &worker, on: target)
+                try verify(
+                    record.blocks, digests: record.digest(at:), worker: &worker, on: target)
             } else {
                 try verifyZeros(range(of: record.blocks), worker: &worker, on: target)
             }
@@ -162,27 +172,27 @@ struct DeltaApplication: Sendable {
         }
     }
 
-    private func verify(
-        _ record: DeltaRecord, worker: inout Worker,
+    /// Reads some blocks, of which no more than a record has, and compares their digests.
+    func verify(
+        _ blocks: Range<UInt64>, digests: (Int) -> BlockDigest, worker: inout Worker,
         on target: borrowing some BlockSource & ~Copyable
     ) throws(ResyncError) {
-        let range = range(of: record.blocks)
+        let range = range(of: blocks)
         try read(range, of: target, worker: &worker)
-        for index in 0..<Int(record.blocks.upperBound - record.blocks.lowerBound) {
+        for index in 0..<blocks.count {
             let start = index * header.blockSize
             let bytes = start..<min(start + header.blockSize, Int(range.byteCount))
-            guard worker.digestOfReplica(bytes) == record.digest(at: index) else {
+            guard worker.digestOfReplica(bytes) == digests(index) else {
                 throw .contentDiffersAfterWriting(at: range.lowerBound + UInt64(start))
             }
         }
         var counts = ResyncCounts()
         counts.bytesHashed = range.byteCount
         counts.bytesVerified = range.byteCount
-        counts.bytesDone = range.byteCount
-        monitor.add(counts)
+        count(range.byteCount, counts)
     }
 
-    private func verifyZeros(
+    func verifyZeros(
         _ range: Range<UInt64>, worker: inout Worker,
         on target: borrowing some BlockSource & ~Copyable
     ) throws(ResyncError) {
@@ -198,8 +208,7 @@ struct DeltaApplication: Sendable {
             }
             var counts = ResyncCounts()
             counts.bytesVerified = end - start
-            counts.bytesDone = end - start
-            monitor.add(counts)
+            count(end - start, counts)
             start = end
         }
     }
@@ -270,7 +279,7 @@ private struct Batch<File: RandomAccessFile & ~Copyable>: ~Copyable {
 
 extension Worker {
     /// Decompresses a record into the primary's buffer, and checks it by its digests.
-    fileprivate mutating func decode(
+    mutating func decode(
         _ record: DeltaRecord, byteCount: Int
     ) throws(ResyncError) {
         try Self.decode(record, into: &primary, byteCount: byteCount, with: &context)

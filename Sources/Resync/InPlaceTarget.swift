@@ -5,7 +5,7 @@ internal import VHDX
 /// A replica that is written to while it is being compared. It bears a mark from before the first
 /// change, since nothing else tells that it is half-written.
 struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget {
-    private let base: Target
+    let base: Target
     private let monitor: ResyncMonitor
     private let state: Lock<State>
 
@@ -22,7 +22,8 @@ struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget 
         self.base = base
     }
 
-    consuming func intoBase() -> Target { base }
+    /// Names the state that the first change makes.
+    func chooseDataWriteGUID(_ guid: GUID) { base.chooseDataWriteGUID(guid) }
 
     var virtualSize: UInt64 { base.virtualSize }
 
@@ -49,7 +50,28 @@ struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget 
     func commit() throws(VHDXError) { try base.commit() }
 
     /// Makes everything durable, and the disk one that opens.
-    func removeMark() throws(VHDXError) { try base.removeMark() }
+    func removeMark() throws(ResyncError) {
+        try onDisk(.replica) { () throws(VHDXError) in try base.removeMark() }
+        if monitor.condition != .untouched { monitor.note(.written) }
+    }
+
+    /// Makes everything durable, and ends. A mark stays.
+    consuming func close() throws(ResyncError) {
+        do throws(VHDXError) {
+            try base.close()
+        } catch {
+            throw .disk(.replica, error)
+        }
+    }
+
+    /// Ends after an error. What was written so far is kept where it is of use: then the next run has
+    /// less to do.
+    consuming func end(after error: ResyncError) throws(ResyncError) {
+        switch error {
+        case .stopped, .primaryChanged, .connection, .peer: try close()
+        default: base.abandon()
+        }
+    }
 
     /// Every write comes through here first, so none is under way when the mark is set.
     private func mark() throws(VHDXError) {

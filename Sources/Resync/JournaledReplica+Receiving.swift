@@ -13,22 +13,23 @@ extension JournaledReplica where File: ~Copyable {
         _ source: SourceOffer, through receiver: RemoteReceiver,
         on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState
     ) throws(ResyncError) -> Received<File> {
-        var header = DeltaHeader(
+        let new = DeltaHeader(
             virtualSize: target.virtualSize, blockSize: options.blockSize, streamID: .random(),
             base: targetState, source: source.state, resultDataWriteGUID: .random())
-        try checkRoom(for: header, on: target)
-        var records = ReceivedRecords(writer: try unfinished(like: header))
-        let end = records.endBlock
-        header = records.header ?? header
+        try checkRoom(for: new, on: target)
+        let found = ReceivedRecords(writer: try unfinished(like: new))
+        let header = found.header ?? new
+        let (end, heldCount) = (found.endBlock, found.blockCount)
+        let records = Lock(found)
         let offer = TargetOffer(
             virtualSize: target.virtualSize, salt: .random(),
             resultState: target.isMarkable ? header.resultDataWriteGUID : .zero,
-            heldBlockCount: records.blockCount, isDone: false)
+            heldBlockCount: heldCount, isDone: false)
         do throws(ResyncError) {
-            var check = try ContentCheck(blockSize: options.blockSize)
             let held = Lock(try heldRecords(upTo: end))
             let heldGrowth = SharedCount()
             let heldBlockCount = SharedCount()
+            let application = try DeltaApplication(header, options: options, monitor: monitor)
             receiver.channel.send(.target(offer))
             let outcome = try receiver.run(
                 target, for: header, salt: offer.salt,
@@ -46,28 +47,36 @@ extension JournaledReplica where File: ~Copyable {
                     }
                     return WindowKnowledge(held: found)
                 }
-            ) { (record) throws(ResyncError) in
-                guard record.blocks.lowerBound >= end else {
-                    throw .outdatedJournal(path: store.path)
+            ) { (intake) throws(ResyncError) in
+                try application.check(intake) { (record) throws(ResyncError) in
+                    guard record.blocks.lowerBound >= end else {
+                        throw .outdatedJournal(path: store.path)
+                    }
+                    let newSpace =
+                        record.kind == .data ? try newSpace(for: record.blocks, on: target) : 0
+                    try records.withLock { (records) throws(ResyncError) in
+                        if !records.isBegun { records.begin(try newJournal(header)) }
+                        records.growth += newSpace
+                        try checkSpace(for: heldGrowth.current + records.growth)
+                        count(recorded: try records.append(record))
+                    }
+                } failed: { error in
+                    // An error here would hide the one that led here.
+                    try? keep(records, after: error)
                 }
-                try check.check(record)
-                if !records.isBegun { records.begin(try newJournal(header)) }
-                if record.kind == .data {
-                    records.growth += try newSpace(for: record.blocks, on: target)
-                }
-                try checkSpace(for: heldGrowth.current + records.growth)
-                count(recorded: try records.append(record))
             }
             guard outcome.resultRoot == outcome.finish.root else {
                 throw .proofFailed(primary: outcome.finish.root, replica: outcome.resultRoot)
             }
-            let journal = try commit(
-                &records,
-                baseRoot: heldBlockCount.current == 0 ? outcome.baseRoot : .zero,
-                resultRoot: outcome.resultRoot)
+            let journal = try records.withLock { (records) throws(ResyncError) in
+                try commit(
+                    &records,
+                    baseRoot: heldBlockCount.current == 0 ? outcome.baseRoot : .zero,
+                    resultRoot: outcome.resultRoot)
+            }
             return Received(finish: outcome.finish, journal: journal)
         } catch {
-            try keep(&records, after: error)
+            try keep(records, after: error)
             throw error
         }
     }
@@ -86,10 +95,11 @@ extension JournaledReplica where File: ~Copyable {
     }
 
     private func keep(
-        _ records: inout ReceivedRecords<File>, after error: ResyncError
+        _ records: Lock<ReceivedRecords<File>>, after error: ResyncError
     ) throws(ResyncError) {
-        // An error here would hide the one that led here.
-        try keep(after: error) { try? records.flush() }
+        try keep(after: error) {
+            records.withLock { records in try? records.flush() }
+        }
     }
 }
 
@@ -98,40 +108,6 @@ struct Received<File: RandomAccessFile & ~Copyable>: ~Copyable {
     var finish: Finish
     /// The committed journal; nil where nothing differs.
     var journal: DeltaReader<File>?
-}
-
-/// Finds out whether records hold what their digests say: once a journal is committed, it is too late.
-private struct ContentCheck: ~Copyable {
-    private var buffer: AlignedBuffer
-    private var context: SHA256Context
-
-    init(blockSize: Int) throws(ResyncError) {
-        do throws(OutOfMemory) {
-            let buffer = try AlignedBuffer(
-                byteCount: DeltaStream.maximumContentByteCount(blockSize: blockSize))
-            self.init(buffer, try SHA256Context())
-        } catch {
-            throw .outOfMemory(error)
-        }
-    }
-
-    private init(_ buffer: consuming AlignedBuffer, _ context: consuming SHA256Context) {
-        self.buffer = buffer
-        self.context = context
-    }
-
-    mutating func check(_ record: DeltaRecord) throws(ResyncError) {
-        guard record.kind == .data else { return }
-        try Self.decode(record, &buffer, &context)
-    }
-
-    private static func decode(
-        _ record: DeltaRecord, _ buffer: inout AlignedBuffer, _ context: inout SHA256Context
-    ) throws(ResyncError) {
-        var bytes = buffer.mutableBytes
-        var content = bytes.part(0..<Int(record.contentByteCount))
-        try record.decode(into: &content, context: &context)
-    }
 }
 
 /// Records of another host, on their way to the journal.

@@ -40,9 +40,7 @@ public struct LocalResync: Sendable {
         } else {
             try opening.create(like: try source.offer())
         }
-        let roots =
-            options.writeMethod == .inPlace
-            ? try writeInPlace(source, monitor) : try writeThroughJournal(source, monitor)
+        let roots = try write(source, monitor)
         if options.verifiesWholeReplica { try verify(roots, source, monitor) }
         var report = report(roots, isVerified: true, monitor)
         report.recovery = recovery
@@ -53,11 +51,25 @@ public struct LocalResync: Sendable {
         ReplicaOpening(path: replica, options: options, monitor: monitor)
     }
 
-    private func writeThroughJournal(
+    private func write(
         _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
+        let opening = opening(monitor)
+        guard options.writeMethod != .inPlace else {
+            return try writeInPlace(source, try opening.open(source.disk.virtualSize), monitor)
+        }
         let writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
-        let target = try opening(monitor).open(source.disk.virtualSize)
+        let target = try opening.open(source.disk.virtualSize)
+        guard !opening.hasNothingToLose(target, journal: writing.journaled.store) else {
+            return try writeInPlace(source, target, monitor)
+        }
+        return try write(source, writing, target, monitor)
+    }
+
+    private func write(
+        _ source: borrowing PrimaryDisk, _ writing: JournaledWriting,
+        _ target: consuming ReplicaDisk, _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> ComparisonEngine.Roots? {
         if options.writeMethod == .clone { try writing.checkThatCloneIsPossible() }
         let wasMarked = target.mark != nil
         var recorded: Recorded<DiskFile>
@@ -76,10 +88,9 @@ public struct LocalResync: Sendable {
     }
 
     private func writeInPlace(
-        _ source: borrowing PrimaryDisk, _ monitor: ResyncMonitor
+        _ source: borrowing PrimaryDisk, _ disk: consuming ReplicaDisk, _ monitor: ResyncMonitor
     ) throws(ResyncError) -> ComparisonEngine.Roots? {
-        let target = InPlaceTarget(
-            try opening(monitor).open(source.disk.virtualSize), monitor)
+        let target = InPlaceTarget(disk, monitor)
         let engine = try ComparisonEngine(
             virtualSize: source.disk.virtualSize, options: options, pass: .resynchronize,
             monitor: monitor)
@@ -91,20 +102,13 @@ public struct LocalResync: Sendable {
             if let roots, roots.primary != roots.replica {
                 throw .proofFailed(primary: roots.primary, replica: roots.replica ?? .zero)
             }
-            try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
-            if monitor.condition != .untouched { monitor.note(.written) }
+            try target.removeMark()
         } catch {
             let error = cause(of: error, source)
-            switch error {
-            case .stopped, .primaryChanged:
-                // What was written so far is kept: the next run has less to do.
-                try target.intoBase().closeReplica()
-            default:
-                target.intoBase().abandon()
-            }
+            try target.end(after: error)
             throw error
         }
-        try target.intoBase().closeReplica()
+        try target.close()
         return roots
     }
 

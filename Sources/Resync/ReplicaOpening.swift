@@ -44,6 +44,18 @@ struct ReplicaOpening: Sendable {
         return target
     }
 
+    /// Whether the replica needs no journal: this run has made it, or it is half-written by a run without
+    /// one. So there is no old content, and the mark is there, or can be, until all of it is new.
+    func hasNothingToLose(
+        _ target: borrowing ReplicaDisk, journal: JournalStore<DiskFile>
+    ) -> Bool {
+        guard options.writeMethod == .journal, target.isMarkable, !journal.exists else {
+            return false
+        }
+        if let mark = target.mark { return mark.streamID == .zero }
+        return monitor.preparation == .made
+    }
+
     /// Reads the whole replica, as the next one who opens it will find it.
     func verify(
         _ body: (ComparisonEngine, consuming SourceDisk) throws(ResyncError) -> Void

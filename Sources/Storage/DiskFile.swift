@@ -206,6 +206,10 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         guard retrying({ fdatasync(descriptor.rawValue) }) == 0 else { throw failure(.flush, nil) }
     }
 
+    public func startWriting(_ range: Range<UInt64>) {
+        csystem_start_writing(descriptor.rawValue, range.lowerBound, range.byteCount)
+    }
+
     /// Makes content and all attributes durable (`fsync`), for a file that is about to be renamed.
     public func flushCompletely() throws(FileError) {
         guard retrying({ fsync(descriptor.rawValue) }) == 0 else { throw failure(.flush, nil) }

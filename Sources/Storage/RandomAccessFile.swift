@@ -45,6 +45,10 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
     /// After a failure the state of the file is unknown, and a repeated call proves nothing.
     func flush() throws(FileError)
 
+    /// Begins to write a range to the device, so that the next ``flush()`` has less to wait for. A hint:
+    /// nothing is durable by it.
+    func startWriting(_ range: Range<UInt64>)
+
     /// The next range at or after `offset`, ending by `limit`, that may hold something other than
     /// zeros; nil where only a hole follows.
     ///
@@ -53,6 +57,8 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
 }
 
 extension RandomAccessFile where Self: ~Copyable {
+    public func startWriting(_ range: Range<UInt64>) {}
+
     /// Reads a structure of known size.
     public func bytes(at offset: UInt64, count: Int) throws(FileError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

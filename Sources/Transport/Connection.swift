@@ -26,6 +26,11 @@ public protocol Connection: AnyObject, Sendable {
     /// - Parameter timeoutSeconds: how long to wait for the other side's system at most.
     func finish(timeoutSeconds: Double)
 
+    /// Ends where the other side has answered all that was sent, so that nothing can be lost.
+    ///
+    /// - Parameter timeoutSeconds: how long to wait for the other side at most, where that is needed.
+    func finishAnswered(timeoutSeconds: Double)
+
     /// Ends both directions at once, from any thread, any number of times. Who waits in another
     /// thread gets ``TransportError/closed``.
     func close()
@@ -35,6 +40,10 @@ extension Connection {
     /// For connections on which nothing can be lost on the way.
     public func finish(timeoutSeconds: Double) {
         close()
+    }
+
+    public func finishAnswered(timeoutSeconds: Double) {
+        finish(timeoutSeconds: timeoutSeconds)
     }
 }
 

@@ -202,14 +202,21 @@ extension FrameChannel {
 
     /// Sends what is queued, for as long as silence would be borne, and closes the connection in
     /// such a way that it arrives. What is sent meanwhile is dropped, what comes is thrown away.
-    public func finish() {
+    ///
+    /// Where the other side has answered all of it, nothing has to be confirmed.
+    public func finish(isAnswered: Bool = false) {
         let deadline = MonotonicTime.now.advanced(bySeconds: settings.idleTimeoutSeconds)
         writer.queue.withLock { $0.isFinishing = true }
         let isSent = writer.queue.withLock(
             when: { $0.isSent || $0.failure != nil }, orAt: deadline.nanoseconds
         ) { $0.failure == nil && $0.isSent }
         if isSent {
-            connection.finish(timeoutSeconds: deadline.seconds(since: .now))
+            let timeoutSeconds = deadline.seconds(since: .now)
+            if isAnswered {
+                connection.finishAnswered(timeoutSeconds: timeoutSeconds)
+            } else {
+                connection.finish(timeoutSeconds: timeoutSeconds)
+            }
         }
         close()
     }

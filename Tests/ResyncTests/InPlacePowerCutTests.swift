@@ -25,16 +25,12 @@ struct InPlacePowerCutTests {
             }
             let roots = try engine.run(primary: primary, replica: target)
             #expect(roots?.primary == roots?.replica)
-            try onDisk(.replica) { () throws(VHDXError) in try target.removeMark() }
+            try target.removeMark()
         } catch {
-            target.intoBase().abandon()
+            try target.end(after: error)
             throw error
         }
-        do throws(VHDXError) {
-            try target.intoBase().close()
-        } catch {
-            throw .disk(.replica, error)
-        }
+        try target.close()
     }
 
     private func run(_ scenario: JournalScenario, on disk: PowerCutDisk) throws {
@@ -118,7 +114,7 @@ struct InPlacePowerCutTests {
         let files = JournalScenario.Files(scenario.files)
         let monitor = ResyncMonitor()
         try run(scenario, monitor, files.open)
-        #expect(monitor.condition == .halfWritten)
+        #expect(monitor.condition == .written)
         #expect(try files.content()?.readsAs(scenario.new) == true)
         files.replica.resetCounts()
         let second = ResyncMonitor()
@@ -131,8 +127,7 @@ struct InPlacePowerCutTests {
         let bytes = [UInt8](repeating: 1, count: 512)
         #expect(target.virtualSize == scenario.old.byteCount)
         try target.write(bytes.rawSpan, at: 0)
-        let base = target.intoBase()
-        #expect(base.mark == ApplyMark(streamID: .zero, journalPath: ""))
-        base.abandon()
+        #expect(target.base.mark == ApplyMark(streamID: .zero, journalPath: ""))
+        try target.end(after: .stopped(.cancelled))
     }
 }

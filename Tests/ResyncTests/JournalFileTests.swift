@@ -305,7 +305,7 @@ struct JournalFileTests {
         let target = InPlaceTarget(
             try ReplicaDisk(openingDiskAt: files.replica, self.options), ResyncMonitor())
         try target.write([UInt8](repeating: 7, count: 4096).rawSpan, at: 4 << 20)
-        try target.intoBase().close()
+        try target.close()
         try expectNothingChanged(
             { if case .foreignJournal = $0 { true } else { false } }, "a recovery"
         ) { _ = try recover(options) }

@@ -9,6 +9,8 @@ public final class PeerChannel: Sendable {
     /// What to call the other side in a message.
     public let peerName: String
     private let hasEnded = Atomic<Bool>(false)
+    /// Whether the last message was the other side's answer to all before.
+    private let isAnswered = Atomic<Bool>(false)
 
     /// A channel over a connection, which it owns.
     public init(_ connection: any Connection, settings: ChannelSettings) {
@@ -40,6 +42,7 @@ public final class PeerChannel: Sendable {
     }
 
     func send(_ message: Message) {
+        isAnswered.store(false, ordering: .releasing)
         frames.send(Frame(kind: message.kind.rawValue, payload: message.encoded()))
     }
 
@@ -81,6 +84,7 @@ public final class PeerChannel: Sendable {
             throw .protocolViolation("a message of kind \(frame.kind)")
         }
         let message = try Message(kind, frame.payload)
+        if case .result = message { isAnswered.store(true, ordering: .releasing) }
         if case .failure(let failure) = message {
             throw .peer(name: peerName, failure: failure)
         }
@@ -117,7 +121,7 @@ public final class PeerChannel: Sendable {
     /// Ends when everything was sent.
     public func finish() {
         hasEnded.store(true, ordering: .releasing)
-        frames.finish()
+        frames.finish(isAnswered: isAnswered.load(ordering: .acquiring))
     }
 
     /// Ends at once.

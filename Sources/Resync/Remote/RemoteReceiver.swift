@@ -5,8 +5,8 @@ internal import Transport
 /// The side of a run over two hosts that has the replica: hashes it, tells the sender what it holds,
 /// and takes what differs.
 ///
-/// One thread reads and hashes; another takes messages and records, so that a question never waits for
-/// a window. A receiver whose disk is slow takes no more from the connection, and so slows the sender.
+/// One thread reads and hashes; others take messages, so that a question never waits for a window, and
+/// records. A receiver whose disk is slow takes no more from the connection, and so slows the sender.
 struct RemoteReceiver: Sendable {
     let channel: PeerChannel
     /// The block size that both sides use, among others.
@@ -69,7 +69,7 @@ struct RemoteReceiver: Sendable {
     ///   - stream: What the records are for.
     ///   - salt: That of the target message.
     ///   - knowledge: What is known of the blocks of each window, in order. In another thread.
-    ///   - take: Gets each record.
+    ///   - take: Takes all records.
     /// - Returns: what the sender says in the end, and the root digests of the replica.
     /// - Throws: what is wrong with the disk, the connection or the sender, and what `take` throws.
     func run(
@@ -77,7 +77,7 @@ struct RemoteReceiver: Sendable {
         knowledge: @Sendable (Range<UInt64>) throws(ResyncError) -> WindowKnowledge = {
             (_) throws(ResyncError) in .nothing
         },
-        take: (DeltaRecord) throws(ResyncError) -> Void
+        take: (RecordIntake) throws(ResyncError) -> Void
     ) throws(ResyncError) -> Outcome {
         let state = ConditionLock(State(try ReceiverSession(for: stream, salt: salt)))
         monitor.whenStopped { [weak monitor] in
@@ -86,11 +86,13 @@ struct RemoteReceiver: Sendable {
             channel.end(telling: monitor?.stopReason.map { describe(.stopped($0)) })
         }
         defer { monitor.whenStopped(nil) }
-        var finish: Finish?
+        let intake = RecordIntake(
+            nextEvent: { () throws(ResyncError) in try nextEvent(state) },
+            end: { channel.end(telling: $0.isOfPeer ? nil : describe($0)) })
         var failure: ResyncError?
         concurrently {
             do throws(ResyncError) {
-                finish = try takeMessages(state, take)
+                try take(intake)
             } catch {
                 failure = error
             }
@@ -109,7 +111,7 @@ struct RemoteReceiver: Sendable {
         }
         if let reason = monitor.stopReason { throw .stopped(reason) }
         if let error = state.withLock({ $0.failure }) ?? failure { throw error }
-        guard let finish, let session = state.withLock({ $0.takeSession() }) else {
+        guard let finish = intake.finish, let session = state.withLock({ $0.takeSession() }) else {
             preconditionFailure("who has no end has failed")
         }
         var counts = ResyncCounts()
@@ -151,10 +153,10 @@ struct RemoteReceiver: Sendable {
 
     // MARK: Messages
 
-    /// - Returns: the last message before the sender waits for the result.
-    private func takeMessages(
-        _ state: ConditionLock<State>, _ take: (DeltaRecord) throws(ResyncError) -> Void
-    ) throws(ResyncError) -> Finish {
+    /// Answers what is asked, until there are records or the sender waits for the result.
+    private func nextEvent(
+        _ state: ConditionLock<State>
+    ) throws(ResyncError) -> RecordIntake.Event {
         while true {
             let message = try channel.next()
             switch message {
@@ -167,15 +169,15 @@ struct RemoteReceiver: Sendable {
                     try session.received(blocksWantedAt: first, nodes: nodes)
                 }
             case .records(let bytes):
-                let records = try withSession(state) { (session) throws(ResyncError) in
-                    try session.received(records: bytes, from: channel.peerName)
-                }
-                for record in records { try take(record) }
+                return .records(
+                    try withSession(state) { (session) throws(ResyncError) in
+                        try session.received(records: bytes, from: channel.peerName)
+                    })
             case .settled(let window):
                 try withSession(state) { (session) throws(ResyncError) in
                     try session.received(settled: window)
                 }
-            case .finish(let finish): return finish
+            case .finish(let finish): return .finish(finish)
             case .hello, .open, .source, .target, .digests, .nodes, .blocks, .status, .result,
                 .failure:
                 throw .protocolViolation("a message of kind \(message.kind) out of turn")

@@ -77,6 +77,9 @@ struct RemoteReplica: Sendable {
             monitor.note(.written)
             return nil
         }
+        guard !opening.hasNothingToLose(target, journal: writing.journaled.store) else {
+            return try writeDirectly(source, target)
+        }
         let wasMarked = target.mark != nil
         var received: Received<DiskFile>
         do throws(ResyncError) {
@@ -92,6 +95,41 @@ struct RemoteReplica: Sendable {
         defer { reporter.end() }
         try writing.write(
             received.journal.take(), to: target, wasMarked: wasMarked, bytesToZero: nil)
+        return finish
+    }
+
+    /// Writes without a journal: the replica is marked from before the first change.
+    private func writeDirectly(
+        _ source: SourceOffer, _ disk: consuming ReplicaDisk
+    ) throws(ResyncError) -> Finish {
+        let target = InPlaceTarget(disk, monitor)
+        let finish: Finish
+        do throws(ResyncError) {
+            let state = GUID.random()
+            target.chooseDataWriteGUID(state)
+            let header = DeltaHeader(
+                virtualSize: source.virtualSize, blockSize: options.blockSize, streamID: .zero)
+            let offer = TargetOffer(
+                virtualSize: source.virtualSize, salt: .random(), resultState: state,
+                heldBlockCount: 0, isDone: false)
+            let application = try DeltaApplication(
+                header, options: options, monitor: monitor, isPhase: false)
+            receiver.channel.send(.target(offer))
+            let outcome = try receiver.run(target, for: header, salt: offer.salt) {
+                (intake) throws(ResyncError) in try application.write(intake, to: target)
+            }
+            guard outcome.resultRoot == outcome.finish.root else {
+                throw .proofFailed(primary: outcome.finish.root, replica: outcome.resultRoot)
+            }
+            let reporter = StatusReporter(monitor, receiver.channel)
+            defer { reporter.end() }
+            try target.removeMark()
+            finish = outcome.finish
+        } catch {
+            try target.end(after: error)
+            throw error
+        }
+        try target.close()
         return finish
     }
 
@@ -139,8 +177,12 @@ struct RemoteReplica: Sendable {
         _ disk: borrowing some BlockSource & ~Copyable, _ header: DeltaHeader, _ offer: TargetOffer
     ) throws(ResyncError) -> RemoteReceiver.Outcome {
         receiver.channel.send(.target(offer))
-        return try receiver.run(disk, for: header, salt: offer.salt) { (_) throws(ResyncError) in
-            throw .protocolViolation("records where nothing is to be written")
+        return try receiver.run(disk, for: header, salt: offer.salt) {
+            (intake) throws(ResyncError) in
+            _ = try intake.next(
+                prepare: { (_) throws(ResyncError) in
+                    throw .protocolViolation("records where nothing is to be written")
+                }, take: { _ in })
         }
     }
 }

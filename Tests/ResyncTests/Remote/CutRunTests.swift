@@ -37,6 +37,27 @@ private struct CutScenario {
         return files
     }
 
+    /// The primary alone, with no replica yet.
+    func filesWithoutReplica() throws -> DiskFiles {
+        let files = try DiskFiles()
+        try files.write(images.primary.content, to: files.primary)
+        return files
+    }
+
+    /// Blocks of the primary that a half-written or new replica lacks.
+    func missingBlockCount(_ files: DiskFiles) throws -> UInt64 {
+        guard FileManager.default.fileExists(atPath: files.replica) else {
+            return blockCount(ofPages: pair.primary.pagesWithData)
+        }
+        let reader = try ImageReader(openingImageAt: files.replica, acceptsMark: true)
+        let content = try ResyncTests.content(of: reader)
+        return blockCount(ofPages: content.pagesThatDiffer(from: pair.primary))
+    }
+
+    private func blockCount(ofPages pages: Set<UInt64>) -> UInt64 {
+        UInt64(Set(pages.map { $0 / UInt64(options.blockSize) }).count)
+    }
+
     /// Runs over connections that a closure makes something else of, the first one being number 0.
     func run(
         _ files: DiskFiles, retryCount: Int = 0, host: TestHost = TestHost(),
@@ -74,11 +95,11 @@ private struct CutScenario {
     }
 
     /// Where frames of an undisturbed run end, and how many bytes of records it has.
-    func measure() throws -> (
+    func measure(_ files: DiskFiles? = nil) throws -> (
         sent: [Int], received: [Int], recordedByteCount: UInt64
     ) {
         let made = Lock<CutConnection?>(nil)
-        let report = try run(try files()) { (connection, _) throws(TransportError) in
+        let report = try run(try files ?? self.files()) { (connection, _) throws(TransportError) in
             let cut = CutConnection(connection, nil)
             made.withLock { $0 = cut }
             return cut
@@ -152,6 +173,52 @@ struct CutRunTests {
         }
         print("runs over two hosts cut: \(runs), of which \(completed) completed: \(local)")
         #expect(completed >= 1)
+    }
+
+    @Test("While the replica is made, in either direction", arguments: [Role.primary, .replica])
+    func cutWhileMaking(_ local: Role) throws {
+        var scenario = CutScenario(local)
+        scenario.options.workerCount = 2
+        scenario.options.createsReplica = true
+        let (sent, received, _) = try scenario.measure(try scenario.filesWithoutReplica())
+        var (runs, marked) = (0, 0)
+        for (direction, ends) in [(CutConnection.Direction.sent, sent), (.received, received)] {
+            for end in ends.flatMap({ [$0 - 1, $0] }) {
+                let name: Comment = "\(direction) \(end)"
+                let files = try scenario.filesWithoutReplica()
+                runs += 1
+                _ = resyncError {
+                    _ = try scenario.run(files) { (connection, number) throws(TransportError) in
+                        number > 0
+                            ? connection
+                            : CutConnection(
+                                connection,
+                                CutConnection.Cut(direction: direction, byteCount: end))
+                    }
+                }
+                // It is not there, or holds nothing, or refuses to open, or is whole.
+                if FileManager.default.fileExists(atPath: files.replica) {
+                    do {
+                        let content = try files.content(of: files.replica)
+                        #expect(
+                            content.pagesWithData.isEmpty
+                                || content.readsAs(scenario.pair.primary), name)
+                    } catch let VHDXError.unfinishedApply(_, mark) {
+                        #expect(mark.streamID == .zero, name)
+                        marked += 1
+                    }
+                }
+                // What was written before is not sent again, and no journal is needed.
+                let missing = try scenario.missingBlockCount(files)
+                let second = try scenario.run(files)
+                #expect(second.isVerified, name)
+                #expect(second.counts.blocksDiffering == missing, name)
+                #expect(try files.content(of: files.replica).readsAs(scenario.pair.primary), name)
+                #expect(try files.directory.names == ["primary.vhdx", "replica.vhdx"], name)
+            }
+        }
+        print("runs that make a replica cut: \(runs), of which \(marked) left a mark: \(local)")
+        #expect(marked > 0)
     }
 
     @Test("A run calls again by itself, and goes on", arguments: [Role.primary, .replica])
