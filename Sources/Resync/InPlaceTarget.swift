@@ -17,6 +17,7 @@ struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget 
     init(_ base: consuming Target, _ monitor: ResyncMonitor) {
         self.monitor = monitor
         monitor.note(isMarkable: base.isMarkable)
+        monitor.noteWritingInPlace()
         // The mark of a journal goes: what that holds is no longer what makes the disk whole.
         state = Lock(State(isMarked: base.mark?.streamID == .zero))
         self.base = base

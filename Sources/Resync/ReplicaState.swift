@@ -44,6 +44,8 @@ public struct ReplicaState: Equatable, Sendable {
     public var journalPath: String?
     /// Whether the replica can say of itself that it is half-written. A raw disk cannot.
     public var isMarkable = true
+    /// Whether it is written without a journal: only a run with the primary can make it whole then.
+    public var isWrittenInPlace = false
     /// Whether the journal of an earlier run was written to the replica first.
     public var finishedEarlierRun = false
 

@@ -132,6 +132,10 @@ public final class ResyncMonitor: Sendable {
         stage.withLock { $0.state.isMarkable = isMarkable }
     }
 
+    func noteWritingInPlace() {
+        stage.withLock { $0.state.isWrittenInPlace = true }
+    }
+
     /// What an earlier run began is done, and what this one is to do begins.
     func noteFinishedEarlierRun() {
         stage.withLock { stage in

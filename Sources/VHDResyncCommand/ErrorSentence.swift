@@ -157,7 +157,7 @@ struct ErrorSentence {
     }
 
     private func halfWritten(_ state: ReplicaState) -> String {
-        if case .none = state.journal {
+        if state.isWrittenInPlace || options.writeMethod == .inPlace, case .none = state.journal {
             let when =
                 error.isPrimaryChanged
                 ? "run the same command again while nothing uses the primary"

@@ -13,6 +13,8 @@ struct RecordIntake: Sendable {
     private struct Input {
         var count = 0
         var finish: Finish?
+        /// After an error nothing is taken any more, although more may come.
+        var failure: ResyncError?
     }
 
     private struct Turn {
@@ -111,14 +113,21 @@ struct RecordIntake: Sendable {
         return try input.withLock { (input) throws(ResyncError) in
             place = input.count
             if input.finish != nil { return nil }
-            if let failure = turn.withLock({ $0.failure }) { throw failure.error }
-            switch try nextEvent() {
-            case .records(let records):
-                input.count += 1
-                return Delivery(number: place, records: records)
-            case .finish(let finish):
-                input.finish = finish
-                return nil
+            if let failure = turn.withLock({ $0.failure?.error }) ?? input.failure {
+                throw failure
+            }
+            do throws(ResyncError) {
+                switch try nextEvent() {
+                case .records(let records):
+                    input.count += 1
+                    return Delivery(number: place, records: records)
+                case .finish(let finish):
+                    input.finish = finish
+                    return nil
+                }
+            } catch {
+                input.failure = error
+                throw error
             }
         }
     }
