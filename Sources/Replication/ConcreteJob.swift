@@ -1,11 +1,6 @@
 public import FoundationEssentials
 internal import Storage
 
-/// What a job does: `Msvm_ConcreteJob.JobType`.
-public enum JobType: UInt16, Sendable {
-    case resynchronizing = 107
-}
-
 /// A resynchronization under way or over: `Msvm_ConcreteJob`, a `CIM_ConcreteJob`.
 ///
 /// The one who does the work reports to it; anyone may read it at any time, from any thread.
