@@ -9,7 +9,7 @@ extension TimeZone {
     /// Seconds. More than any two zones are apart.
     private static let widest = 26.0 * 3600
     /// Seconds. Nobody knows how clocks will be set 10,000 years from now.
-    private static let farthest = 400_000_000_000.0
+    static let farthest = 400_000_000_000.0
 
     /// Seconds from UTC at an instant, however far away that is.
     private func offset(at date: Date) -> TimeInterval {

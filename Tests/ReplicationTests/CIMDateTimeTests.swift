@@ -107,7 +107,7 @@ struct CIMDateTimeTests {
     @Test("Each number of each field is in its range, or refused")
     func numbers() throws {
         for (field, places, range) in Self.ranges {
-            let step = field == .microsecond ? 997 : 1
+            let step = [4: 7, 6: 9973][places.count] ?? 1
             let count = [2: 100, 3: 1000, 4: 10_000, 6: 1_000_000][places.count] ?? 0
             for value in stride(from: 0, to: count, by: step) {
                 let text = Self.text("20240131235959.000000+000", value, at: places)
@@ -129,7 +129,9 @@ struct CIMDateTimeTests {
     @Test("Each number of each field of an interval is in its range, or refused")
     func intervalNumbers() throws {
         for (field, places, range) in Self.ranges.dropFirst(3).dropLast() {
-            for value in stride(from: 0, to: places.count == 2 ? 100 : 1_000_000, by: 11) {
+            for value in stride(
+                from: 0, to: places.count == 2 ? 100 : 1_000_000, by: places.count == 2 ? 1 : 9973)
+            {
                 let text = Self.text("00000000000000.000000:000", value, at: places)
                 if range.contains(value) {
                     #expect("\(try CIMDateTime(parsing: text))" == text)
@@ -205,7 +207,7 @@ struct CIMDateTimeTests {
     func anyText(_ seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let alphabet = Array("0123456789*+-:.x")
-        for _ in 0..<5000 {
+        for _ in 0..<1000 {
             let count = generator.next() % 10 == 0 ? Int.random(in: 0...40, using: &generator) : 25
             let text = String(
                 (0..<count).map { place in
