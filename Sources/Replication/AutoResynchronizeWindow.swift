@@ -4,11 +4,11 @@ public import FoundationEssentials
 /// `Msvm_ReplicationSettingData.AutoResynchronizeEnabled`, `AutoResynchronizeIntervalStart` and
 /// `AutoResynchronizeIntervalEnd`.
 ///
-/// The window opens once a day when the server's clocks first show its start, and closes when they have
-/// last shown its end, whose second belongs to it: 00:00:00 to 23:59:59 is always. A window that ends
-/// before it starts goes over midnight, and one that ends where it starts lasts a day. Of a window that
-/// begins in an hour which clocks skip, the start is when they do; one that lies wholly in that hour does
-/// not open that day.
+/// The window opens once a day when the server's clocks first show its start, and closes when they
+/// have last shown its end, whose second belongs to it: 00:00:00 to 23:59:59 is always. A window
+/// that ends before it starts goes over midnight, and one that ends where it starts lasts a day. Of
+/// a window that begins in an hour which clocks skip, the start is when they do; one that lies
+/// wholly in that hour does not open that day.
 public struct AutoResynchronizeWindow: Equatable, Sendable {
     public var isEnabled: Bool
     /// A time of day.
@@ -44,8 +44,8 @@ public struct AutoResynchronizeWindow: Equatable, Sendable {
         openings(onDays: -2...1, from: date, in: zone).contains { $0.contains(date) }
     }
 
-    /// The instant itself if the window is open, and otherwise the next one at which it opens. Nil if it
-    /// is not enabled, and thousands of years from now.
+    /// The instant itself if the window is open, and otherwise the next one at which it opens. Nil
+    /// if it is not enabled, and thousands of years from now.
     public func nextOpening(at date: Date, in zone: TimeZone) -> Date? {
         if contains(date, in: zone) { return date }
         // It may not open on a day or two, but never for a week.

@@ -37,8 +37,8 @@ extension CIMDateTimeError: CustomStringConvertible {
 }
 
 extension ReturnCode {
-    /// The code of a parameter that is no `datetime`: one of another form is of another type, one with
-    /// an impossible number is wrong.
+    /// The code of a parameter that is no `datetime`: one of another form is of another type, one
+    /// with an impossible number is wrong.
     public init(_ error: CIMDateTimeError) {
         switch error {
         case .wrongLength, .unexpectedCharacter, .misplacedAsterisk: self = .incorrectDataType

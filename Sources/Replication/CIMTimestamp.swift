@@ -2,8 +2,8 @@ public import FoundationEssentials
 
 /// A CIM `datetime` that is a point in time: `yyyymmddHHMMSS.mmmmmmsUUU`.
 ///
-/// Asterisks in place of a whole field say that it is not given; it is nil here. Without an offset the
-/// time is what the server's clocks show.
+/// Asterisks in place of a whole field say that it is not given; it is nil here. Without an offset
+/// the time is what the server's clocks show.
 public struct CIMTimestamp: Hashable, Sendable {
     /// 0 to 9999.
     public let year: Int?
@@ -14,8 +14,7 @@ public struct CIMTimestamp: Hashable, Sendable {
     /// 0 to 59: the form has no leap seconds.
     public let second: Int?
     public let microsecond: Int?
-    /// East of Greenwich is positive. Up to 999, by which the CIM specification writes the beginning
-    /// and the end of all time.
+    /// East of Greenwich is positive. Up to 999, which no zone has: the form says no less.
     public let offsetMinutes: Int?
 
     init(_ reader: CIMFieldReader) throws(CIMDateTimeError) {
@@ -56,8 +55,8 @@ extension CIMTimestamp {
         return first * microsecondsInDay...end * microsecondsInDay - 1
     }()
 
-    /// Of a date, as clocks show it so far from UTC. Rounded to microseconds; dates before the year 0
-    /// and after 9999 become the first and the last that the form can say.
+    /// Of a date, as clocks show it so far from UTC. Rounded to microseconds; dates before the year
+    /// 0 and after 9999 become the first and the last that the form can say.
     ///
     /// - Precondition: the offset has three digits.
     public init(_ date: Date, offsetMinutes: Int = 0) {
@@ -87,10 +86,11 @@ extension CIMTimestamp {
 
     /// The instant; microseconds that are not given are 0. Nil where another field is not given.
     ///
-    /// A date is exact to the microsecond for some centuries around 2001, and to 32 in the year 9999.
+    /// A date is exact to the microsecond for some centuries around 2001, and to 32 in the year
+    /// 9999.
     ///
-    /// A time without an offset is what clocks in the server's zone show. What they skip is the instant
-    /// at which they do, and what they show twice is the first of both.
+    /// A time without an offset is what clocks in the server's zone show. What they skip is the
+    /// instant at which they do, and what they show twice is the first of both.
     public func date(inZoneOfServer zone: TimeZone) -> Date? {
         guard let year, let month, let day, let hour, let minute, let second else { return nil }
         let days = Int64(CalendarDay(year: year, month: month, day: day).daysSince1970)

@@ -29,7 +29,8 @@ struct CalendarDay: Equatable, Sendable {
 
     /// Counts days from 1 January 1970.
     var daysSince1970: Int {
-        // In a year that begins in March the leap day is the last, and months have 153 days in five.
+        // In a year that begins in March the leap day is the last, and months have 153 days in
+        // five.
         let yearFromMarch = month > 2 ? year : year - 1
         let monthFromMarch = month > 2 ? month - 3 : month + 9
         let cycle = yearFromMarch.flooredQuotient(400)

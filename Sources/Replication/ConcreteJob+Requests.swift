@@ -1,6 +1,6 @@
 extension ConcreteJob {
-    /// Asks the job for another state: `CIM_ConcreteJob.RequestStateChange`, from any thread. Whether it
-    /// has come to it, ``Properties/jobState`` says.
+    /// Asks the job for another state: `CIM_ConcreteJob.RequestStateChange`, from any thread.
+    /// Whether it has come to it, ``Properties/jobState`` says.
     ///
     /// A `TimeoutPeriod` is not supported, unless it is zero.
     public func requestStateChange(
@@ -18,7 +18,8 @@ extension ConcreteJob {
         return code
     }
 
-    /// The same with the number of a client: one that the class does not have is an invalid parameter.
+    /// The same with the number of a client: one that the class does not have is an invalid
+    /// parameter.
     public func requestStateChange(
         number: UInt16, timeout: CIMDateTime? = nil
     ) -> JobRequestCode {

@@ -3,8 +3,8 @@ internal import Storage
 
 /// A resynchronization to come, under way or over: `Msvm_ConcreteJob`, a `CIM_ConcreteJob`.
 ///
-/// The one who does the work reports to it; anyone may read it at any time, from any thread, and ask it
-/// for another state (``requestStateChange(_:timeout:)``).
+/// The one who does the work reports to it; anyone may read it at any time, from any thread, and
+/// ask it for another state (``requestStateChange(_:timeout:)``).
 public final class ConcreteJob: Sendable {
     struct State {
         var properties: Properties
@@ -46,12 +46,12 @@ public final class ConcreteJob: Sendable {
         return state.withLock { $0.properties(at: now) }
     }
 
-    /// Why the job did not complete: `GetError`, which returns 0 whatever it has found. Nil unless the
-    /// job is over and did not complete.
+    /// Why the job did not complete: `GetError`, which returns 0 whatever it has found. Nil unless
+    /// the job is over and did not complete.
     public func getError() -> JobError? { JobError(properties) }
 
-    /// Whether the job has been over for ``timeBeforeRemoval``, by the clock that nobody can set: it
-    /// is history then.
+    /// Whether the job has been over for ``timeBeforeRemoval``, by the clock that nobody can set:
+    /// it is history then.
     public func isToBeRemoved(at uptime: Duration) -> Bool {
         guard let endedAt = state.withLock({ $0.endedAt }) else { return false }
         return uptime - endedAt >= Self.timeBeforeRemoval
@@ -64,7 +64,8 @@ public final class ConcreteJob: Sendable {
         state.withLock { $0.control = control }
     }
 
-    /// Another time at which the job is to begin; nil for at once. False where it has begun, or is over.
+    /// Another time at which the job is to begin; nil for at once. False where it has begun, or is
+    /// over.
     @discardableResult
     public func reschedule(to date: Date?) -> Bool {
         state.withLock { state in
@@ -107,8 +108,8 @@ public final class ConcreteJob: Sendable {
         }
     }
 
-    /// What was done can be undone up to here, and only be finished afterwards. False where somebody
-    /// has asked for a suspension or an end before: that comes first then.
+    /// What was done can be undone up to here, and only be finished afterwards. False where
+    /// somebody has asked for a suspension or an end before: that comes first then.
     ///
     /// - Precondition: the job runs, or was asked to end.
     public func passCommitPoint() -> Bool {
@@ -150,7 +151,8 @@ public final class ConcreteJob: Sendable {
         }
     }
 
-    /// The work is done; with a warning, in a state of its own, if there is something to say about it.
+    /// The work is done; with a warning, in a state of its own, if there is something to say about
+    /// it.
     ///
     /// - Precondition: the job was not over.
     public func complete(warning: String? = nil) {
@@ -179,8 +181,8 @@ public final class ConcreteJob: Sendable {
         }
     }
 
-    /// The work ended with an error. What is to be done about it follows from the code, unless it is
-    /// said.
+    /// The work ended with an error. What is to be done about it follows from the code, unless it
+    /// is said.
     ///
     /// - Precondition: the job was not over.
     public func fail(

@@ -1,7 +1,7 @@
 /// How the one who does the work learns of requests: what it installs in its job.
 ///
-/// A closure is called on the thread of who asks, and must not wait. It may be called when the work has
-/// just ended, and does nothing then. What has none is not supported.
+/// A closure is called on the thread of who asks, and must not wait. It may be called when the work
+/// has just ended, and does nothing then. What has none is not supported.
 public struct JobControl: Sendable {
     /// Begin a job that waits for its start time, or go on: ``ConcreteJob/start()`` or
     /// ``ConcreteJob/resume()`` follows.

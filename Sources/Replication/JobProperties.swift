@@ -1,8 +1,8 @@
 public import FoundationEssentials
 
 extension ConcreteJob {
-    /// The properties of a job at one instant. Names are those of `Msvm_ConcreteJob`; a `datetime` is a
-    /// date or a duration here, of which ``CIMTimestamp`` and ``CIMInterval`` are made.
+    /// The properties of a job at one instant. Names are those of `Msvm_ConcreteJob`; a `datetime`
+    /// is a date or a duration here, of which ``CIMTimestamp`` and ``CIMInterval`` are made.
     public struct Properties: Equatable, Sendable {
         /// The key: a GUID in upper case without braces, as hosts have it.
         public var instanceID: String
@@ -27,7 +27,8 @@ extension ConcreteJob {
         public var elapsedTime = Duration.zero
         /// When ``jobState`` became what it is.
         public var timeOfLastStateChange: Date
-        /// What the job is doing, or has to say, in words of its own; nil for the name of its state.
+        /// What the job is doing, or has to say, in words of its own; nil for the name of its
+        /// state.
         public var activity: String?
         /// 0, or the return code of a job that did not complete.
         public var errorCode: UInt16 = 0
@@ -81,8 +82,8 @@ extension ConcreteJob.Properties {
     /// Jobs are not installed.
     public var installDate: Date? { nil }
 
-    /// Its reference says that it is always OK; by it ``ConcreteJob/getError()`` tells whether there is
-    /// an error, so it says here whether the job did what it was for.
+    /// Its reference says that it is always OK; by it ``ConcreteJob/getError()`` tells whether
+    /// there is an error, so it says here whether the job did what it was for.
     public var operationalStatus: [JobOperationalStatus] {
         switch jobState {
         case .exception: [.error]

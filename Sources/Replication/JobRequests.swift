@@ -48,8 +48,8 @@ extension JobState {
     /// The code that a request gets in this state from a job that can do all of it; the rule of
     /// docs/jobs.md. `pending` is what was asked for before and has not happened yet.
     ///
-    /// Past the commit point a job cannot be suspended nor terminated, since what it writes can only be
-    /// finished. It can be killed: the journal finishes it then.
+    /// Past the commit point a job cannot be suspended nor terminated, since what it writes can
+    /// only be finished. It can be killed: the journal finishes it then.
     func answer(
         to requested: RequestedJobState, isCommitted: Bool, pending: RequestedJobState?
     ) -> JobRequestCode {

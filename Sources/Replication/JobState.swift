@@ -1,11 +1,11 @@
 /// Where a job stands: `CIM_ConcreteJob.JobState`, with the values of `Msvm_ConcreteJob`.
 ///
-///     new ──▶ starting ──▶ running ──▶ shutting down ──▶ completed (with warnings), terminated, killed
+///     new ──▶ starting ──▶ running ──▶ shutting down ──▶ completed, terminated, killed
 ///                ▲            │
 ///                └─ suspended ◀
 ///
-/// From each of these but the last ones a job may also end in an exception, and from each before
-/// shutting down it may be shut down.
+/// From each of these but the last three a job may also end in an exception, and from each before
+/// shutting down it may be shut down. It may also complete with warnings.
 /// Value 12 (Query Pending) is the CIM class's alone; `Msvm_ConcreteJob` reserves it.
 public enum JobState: UInt16, CaseIterable, Sendable {
     case new = 2

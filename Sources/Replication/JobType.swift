@@ -1,6 +1,7 @@
 /// What a job does: `Msvm_ConcreteJob.JobType`, as far as there are such jobs here.
 public enum JobType: UInt16, CaseIterable, Sendable {
-    /// `Msvm_ComputerSystem.RequestReplicationStateChangeEx` with a state that is not reached at once.
+    /// `Msvm_ComputerSystem.RequestReplicationStateChangeEx` with a state that is not reached at
+    /// once.
     case changingReplicationState = 96
     /// `Msvm_ReplicationService.Resynchronize` on the primary relationship.
     case resynchronizing = 107

@@ -29,7 +29,8 @@ public enum ReplicationAction: CaseIterable, Sendable {
 }
 
 extension ReturnCode {
-    /// The code of a call that leads to this: 4096 with the job, or 0 where there is none to wait for.
+    /// The code of a call that leads to this: 4096 with the job, or 0 where there is none to wait
+    /// for.
     public init(_ action: ReplicationAction) {
         switch action {
         case .startJob, .startOver, .keepJob, .continueJob, .suspendJob, .cancelJob,

@@ -19,8 +19,8 @@ public enum ReplicationMode: UInt16, CaseIterable, Sendable {
     }
 
     /// The relationship on which `Msvm_ReplicationService.Resynchronize` and
-    /// `Msvm_ComputerSystem.RequestReplicationStateChangeEx` act: the one in which the machine is the
-    /// sender. Where the call names one, it must be that.
+    /// `Msvm_ComputerSystem.RequestReplicationStateChangeEx` act: the one in which the machine is
+    /// the sender. Where the call names one, it must be that.
     ///
     /// - Throws: ``ReplicationRefusal/mode(_:)``.
     public func relationship(

@@ -106,8 +106,9 @@ extension ReplicationState {
 
     // MARK: Events
 
-    /// The state that follows. Nil where this cannot happen, or no longer concerns the relationship:
-    /// an unplanned failover, for one, ends its resynchronization. The state then stays.
+    /// The state that follows. Nil where this cannot happen, or no longer concerns the
+    /// relationship: an unplanned failover, for one, ends its resynchronization. The state then
+    /// stays.
     public func following(_ event: ReplicationEvent) -> ReplicationState? {
         switch standing {
         case .replicating:

@@ -1,6 +1,6 @@
-/// Where a replication relationship stands: `Msvm_ReplicationRelationship.ReplicationState`, with the
-/// numbers of WMI. The PowerShell module of Hyper-V counts one more from ``replicating`` on, so names go
-/// with the numbers.
+/// Where a replication relationship stands: `Msvm_ReplicationRelationship.ReplicationState`, with
+/// the numbers of WMI. The PowerShell module of Hyper-V counts one more from ``replicating`` on, so
+/// names go with the numbers.
 public enum ReplicationState: UInt16, CaseIterable, Sendable {
     case disabled = 0
     case readyForReplication = 1

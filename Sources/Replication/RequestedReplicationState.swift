@@ -1,5 +1,5 @@
-/// What `Msvm_ComputerSystem.RequestReplicationStateChangeEx` is asked for, as far as it is supported:
-/// values 1, 2 and 4 belong to initial replication and to planned failover.
+/// What `Msvm_ComputerSystem.RequestReplicationStateChangeEx` is asked for, as far as it is
+/// supported: values 1, 2 and 4 belong to initial replication and to planned failover.
 public enum RequestedReplicationState: UInt16, CaseIterable, Sendable {
     /// Replicate: resume what is suspended.
     case replicating = 3

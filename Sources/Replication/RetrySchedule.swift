@@ -21,7 +21,8 @@ public enum RetryClass: Equatable, Sendable, CaseIterable {
         }
     }
 
-    /// Of a run with this error: that of its code, but for a lack of space, which has no code of its own.
+    /// Of a run with this error: that of its code, but for a lack of space, which has no code of
+    /// its own.
     public init(_ error: ResyncError) {
         self = error.isLackOfSpace ? .transient : RetryClass(ReturnCode(error))
     }
@@ -43,8 +44,8 @@ extension ResyncError {
     }
 }
 
-/// When a resynchronization that has failed is tried again: after 1, 2, 4, 8 and 10 minutes, and then
-/// every 30 minutes, as Hyper-V tries a replication cycle again.
+/// When a resynchronization that has failed is tried again: after 1, 2, 4, 8 and 10 minutes, and
+/// then every 30 minutes, as Hyper-V tries a replication cycle again.
 public struct RetrySchedule: Equatable, Sendable {
     /// How long to wait after each of the first failures.
     public static let firstWaits: [Duration] = [1, 2, 4, 8, 10].map { .seconds($0 * 60) }

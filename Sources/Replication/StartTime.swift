@@ -10,8 +10,8 @@ public enum StartTime: Equatable, Sendable {
     /// How far ahead a start may lie: what the cmdlets of Hyper-V allow.
     public static let longestDelay = Duration.seconds(7 * 24 * 3600)
 
-    /// Of the `datetime`, or of none. One without an offset is what clocks in the zone show, which is
-    /// the server's.
+    /// Of the `datetime`, or of none. One without an offset is what clocks in the zone show, which
+    /// is the server's.
     ///
     /// - Throws: ``StartTimeError``.
     public init(_ text: String?, now: Date, zone: TimeZone) throws(StartTimeError) {
@@ -69,7 +69,8 @@ extension StartTimeError: CustomStringConvertible {
 }
 
 extension ReturnCode {
-    /// The code of a call with such a `StartTime`: of another form, 32776; with another value, 32773.
+    /// The code of a call with such a `StartTime`: of another form, 32776; with another value,
+    /// 32773.
     public init(_ error: StartTimeError) {
         switch error {
         case .malformed(let error): self.init(error)

@@ -2,8 +2,8 @@ internal import FoundationEssentials
 
 // What clocks show is written as a date here: the one at which clocks of Greenwich show the same.
 //
-// The type is FoundationEssentials', and so are zones with one offset. Zones that change their clocks
-// are there where the program links Foundation.
+// The type is FoundationEssentials', and so are zones with one offset. Zones that change their
+// clocks are there where the program links Foundation.
 
 extension TimeZone {
     /// Seconds. More than any two zones are apart.

@@ -55,7 +55,7 @@ struct CIMDateTimeTests {
     @Test("A strange character is refused in each place, and named", arguments: forms)
     func strangeCharacters(_ form: String) {
         for place in 0..<25 {
-            for character in ["x", " ", "/", ";", ".", "-", "٣", "０", "\u{0}", "é"] as [Character] {
+            for character in "x /;.-٣０\u{0}é" {
                 var characters = Array(form)
                 guard characters[place] != character else { continue }
                 // A sign makes a point in time of it, or of another offset.
