@@ -1,94 +1,165 @@
 public import FoundationEssentials
 internal import Storage
 
-/// What a job does: `Msvm_ConcreteJob.JobType`.
-public enum JobType: UInt16, Sendable {
-    case resynchronizing = 107
-}
-
-/// A resynchronization under way or over: `Msvm_ConcreteJob`, a `CIM_ConcreteJob`.
+/// A resynchronization to come, under way or over: `Msvm_ConcreteJob`, a `CIM_ConcreteJob`.
 ///
-/// The one who does the work reports to it; anyone may read it at any time, from any thread.
+/// The one who does the work reports to it; anyone may read it at any time, from any thread, and
+/// ask it for another state (``requestStateChange(_:timeout:)``).
 public final class ConcreteJob: Sendable {
-    /// The properties of the job at one instant. Names and types are those of the class.
-    public struct Properties: Equatable, Sendable {
-        /// The key: a GUID in upper case without braces, as hosts have it.
-        public var instanceID: String
-        /// Where the job stands.
-        public var jobState = JobState.new
-        /// What the job does.
-        public var jobType: JobType
-        /// 0 to 100. It never falls, and is 100 only where the job has completed.
-        public var percentComplete: UInt16 = 0
-        /// When the job was made.
-        public var timeSubmitted: Date
-        /// When the work began; nil before that.
-        public var startTime: Date?
-        /// How long the work has lasted, or did last, by a clock that nobody can set.
-        public var elapsedTime = Duration.zero
-        /// 0, or the return code of a job that did not complete.
-        public var errorCode: UInt16 = 0
-        /// Nil unless the job did not complete.
-        public var errorDescription: String?
-    }
-
-    private struct State {
+    struct State {
         var properties: Properties
-        var startedAt: Duration?
+        /// The work before ``workingSince``.
+        var worked = Duration.zero
+        /// Nil where the job is not at work.
+        var workingSince: Duration?
+        var endedAt: Duration?
+        var pace = JobPace()
+        var control: JobControl?
+        /// What was asked for and has not happened yet.
+        var pending: RequestedJobState?
     }
 
-    private let clock: JobClock
-    private let state: Lock<State>
+    /// How long a job stays when it is over, whatever its end: `TimeBeforeRemoval`.
+    public static let timeBeforeRemoval = Duration.seconds(5 * 60)
+
+    let clock: JobClock
+    let state: Lock<State>
 
     /// A new job, which has not started.
-    public init(type: JobType = .resynchronizing, clock: JobClock = .system) {
+    public init(
+        type: JobType = .resynchronizing, elementName: String? = nil, owner: String? = nil,
+        scheduledStartTime: Date? = nil, clock: JobClock = .system
+    ) {
         self.clock = clock
+        let date = clock.date()
         let properties = Properties(
-            instanceID: GUID.random().description.uppercased(), jobType: type,
-            timeSubmitted: clock.date())
+            instanceID: GUID.random().description.uppercased(),
+            elementName: elementName ?? type.name, owner: owner, jobType: type,
+            timeSubmitted: date, scheduledStartTime: scheduledStartTime,
+            timeOfLastStateChange: date)
         state = Lock(State(properties: properties))
     }
 
     /// All properties, taken at one instant.
     public var properties: Properties {
         let now = clock.uptime()
-        return state.withLock { state in
-            var properties = state.properties
-            if !properties.jobState.isFinal, let startedAt = state.startedAt {
-                properties.elapsedTime = now - startedAt
-            }
-            return properties
+        return state.withLock { $0.properties(at: now) }
+    }
+
+    /// Why the job did not complete: `GetError`, which returns 0 whatever it has found. Nil unless
+    /// the job is over and did not complete.
+    public func getError() -> JobError? { JobError(properties) }
+
+    /// Whether the job has been over for ``timeBeforeRemoval``, by the clock that nobody can set:
+    /// it is history then.
+    public func isToBeRemoved(at uptime: Duration) -> Bool {
+        guard let endedAt = state.withLock({ $0.endedAt }) else { return false }
+        return uptime - endedAt >= Self.timeBeforeRemoval
+    }
+
+    // MARK: For who does the work
+
+    /// Takes requests from now on, in place of who took them before.
+    public func install(_ control: JobControl) {
+        state.withLock { $0.control = control }
+    }
+
+    /// Another time at which the job is to begin; nil for at once. False where it has begun, or is
+    /// over.
+    @discardableResult
+    public func reschedule(to date: Date?) -> Bool {
+        state.withLock { state in
+            guard state.properties.jobState == .new else { return false }
+            state.properties.scheduledStartTime = date
+            return true
         }
     }
 
-    /// The work begins.
+    /// The work begins. False where somebody has asked for its end before: it must not begin then.
     ///
     /// - Precondition: it had not begun.
-    public func start() {
-        let (date, now) = (clock.date(), clock.uptime())
-        state.withLock { state in
-            Self.advance(&state, through: [.starting, .running])
-            state.properties.startTime = date
-            state.startedAt = now
+    @discardableResult
+    public func start() -> Bool {
+        change { state, time in
+            guard state.properties.startTime != nil || !state.isEnding else { return false }
+            state.advance(through: [.starting, .running], at: time)
+            state.properties.startTime = time.date
+            state.begin(at: time)
+            return true
         }
     }
 
     /// How far the work has come. A smaller value than the last, or one after the end, is ignored.
     public func report(percentComplete: UInt16) {
+        state.withLock { $0.report(percentComplete) }
+    }
+
+    /// How far the work has come: its share from 0 to 1, and what was done for it.
+    public func report(_ figures: JobFigures, share: Double, activity: String? = nil) {
+        let now = clock.uptime()
         state.withLock { state in
             guard !state.properties.jobState.isFinal else { return }
-            state.properties.percentComplete = max(
-                state.properties.percentComplete, min(percentComplete, 99))
+            // Not a number is no progress.
+            let share = share > 0 ? min(share, 1) : 0
+            state.report(UInt16(share * 100))
+            state.properties.figures = figures
+            state.properties.activity = activity
+            if state.workingSince != nil { state.pace.add(figures, share: share, at: now) }
         }
     }
 
-    /// The work is done.
+    /// What was done can be undone up to here, and only be finished afterwards. False where
+    /// somebody has asked for a suspension or an end before: that comes first then.
+    ///
+    /// - Precondition: the job runs, or was asked to end.
+    public func passCommitPoint() -> Bool {
+        state.withLock { state in
+            precondition(
+                state.workingSince != nil, "a job without work has passed its commit point")
+            guard state.pending == nil else { return false }
+            state.properties.isCommitted = true
+            return true
+        }
+    }
+
+    /// The work stands still. False where somebody has asked for its end meanwhile.
+    ///
+    /// - Precondition: the job runs, and has not passed the commit point.
+    @discardableResult
+    public func suspend() -> Bool {
+        change { state, time in
+            precondition(!state.properties.isCommitted, "a job was suspended past its commit point")
+            guard !state.isEnding else { return false }
+            state.advance(through: [.suspended], at: time)
+            state.pause(at: time)
+            return true
+        }
+    }
+
+    /// The work goes on. False where somebody has asked for its end meanwhile.
+    ///
+    /// - Precondition: the job is suspended.
+    @discardableResult
+    public func resume() -> Bool {
+        change { state, time in
+            guard !state.isEnding else { return false }
+            precondition(
+                state.properties.jobState == .suspended, "a job went on that stood not still")
+            state.advance(through: [.starting, .running], at: time)
+            state.begin(at: time)
+            return true
+        }
+    }
+
+    /// The work is done; with a warning, in a state of its own, if there is something to say about
+    /// it.
     ///
     /// - Precondition: the job was not over.
-    public func complete() {
-        end { state in
-            Self.shutDown(&state, into: .completed)
+    public func complete(warning: String? = nil) {
+        change { state, time in
+            state.end(in: warning == nil ? .completed : .completedWithWarnings, at: time)
             state.properties.percentComplete = 100
+            state.properties.activity = warning
         }
     }
 
@@ -96,70 +167,41 @@ public final class ConcreteJob: Sendable {
     ///
     /// - Precondition: the job was not over.
     public func terminate(_ code: ReturnCode, _ description: String) {
-        end { state in
-            Self.shutDown(&state, into: .terminated)
-            Self.setError(&state, code, description)
-        }
+        change { $0.end(in: .terminated, at: $1, code, description, .rerunJob) }
     }
 
-    /// The work ended with an error.
+    /// The work was stopped on request, at once.
     ///
     /// - Precondition: the job was not over.
-    public func fail(_ code: ReturnCode, _ description: String) {
-        end { state in
-            Self.advance(&state, through: [.exception])
-            Self.setError(&state, code, description)
+    public func kill(_ code: ReturnCode, _ description: String) {
+        change { state, time in
+            let recovery: JobRecoveryAction =
+                state.properties.isCommitted ? .runRecoveryJob : .rerunJob
+            state.end(in: .killed, at: time, code, description, recovery)
         }
     }
 
-    private func end(_ change: (inout State) -> Void) {
-        let now = clock.uptime()
-        state.withLock { state in
-            if let startedAt = state.startedAt { state.properties.elapsedTime = now - startedAt }
-            change(&state)
-        }
-    }
-
-    private static func shutDown(_ state: inout State, into final: JobState) {
-        // Someone may have asked for the end before.
-        let isShuttingDown = state.properties.jobState == .shuttingDown
-        advance(&state, through: isShuttingDown ? [final] : [.shuttingDown, final])
-    }
-
-    private static func setError(
-        _ state: inout State, _ code: ReturnCode, _ description: String
+    /// The work ended with an error. What is to be done about it follows from the code, unless it
+    /// is said.
+    ///
+    /// - Precondition: the job was not over.
+    public func fail(
+        _ code: ReturnCode, _ description: String, recovery: JobRecoveryAction? = nil
     ) {
-        state.properties.errorCode = UInt16(code.rawValue)
-        state.properties.errorDescription = description
+        let usual: JobRecoveryAction =
+            RetryClass(code) == .transient ? .rerunJob : .doNotContinue
+        change { $0.end(in: .exception, at: $1, code, description, recovery ?? usual) }
     }
 
-    private static func advance(_ state: inout State, through states: [JobState]) {
-        for next in states {
-            do throws(JobState.IllegalTransition) {
-                try state.properties.jobState.advance(to: next)
-            } catch {
-                preconditionFailure("a job went from \(error.from) to \(error.to)")
-            }
-        }
+    /// Both clocks, read before the lock is taken.
+    func change<Result>(_ body: (inout State, JobTime) -> Result) -> Result {
+        let time = JobTime(date: clock.date(), uptime: clock.uptime())
+        return state.withLock { body(&$0, time) }
     }
 }
 
-/// The clocks that a job reads: one for people, one for durations.
-public struct JobClock: Sendable {
-    /// The date and time of day.
-    public var date: @Sendable () -> Date
-    /// Time since some fixed instant; it never goes back.
-    public var uptime: @Sendable () -> Duration
-
-    /// Clocks that a test can set.
-    public init(date: @escaping @Sendable () -> Date, uptime: @escaping @Sendable () -> Duration) {
-        self.date = date
-        self.uptime = uptime
-    }
-
-    /// The system's clocks.
-    public static let system: JobClock = {
-        let origin = ContinuousClock.now
-        return JobClock(date: { Date.now }, uptime: { ContinuousClock.now - origin })
-    }()
+/// When something happened to a job, by both clocks.
+struct JobTime {
+    var date: Date
+    var uptime: Duration
 }

@@ -5,7 +5,7 @@
 ///                └─ suspended ◀
 ///
 /// From each of these but the last three a job may also end in an exception, and from each before
-/// shutting down it may be shut down.
+/// shutting down it may be shut down. It may also complete with warnings.
 /// Value 12 (Query Pending) is the CIM class's alone; `Msvm_ConcreteJob` reserves it.
 public enum JobState: UInt16, CaseIterable, Sendable {
     case new = 2
@@ -22,6 +22,8 @@ public enum JobState: UInt16, CaseIterable, Sendable {
     case exception = 10
     /// Waits for someone to resolve a problem. No job here enters this state by itself.
     case service = 11
+    /// Of the numbers for vendors; clients of Hyper-V know this one as a success.
+    case completedWithWarnings = 32768
 
     /// A change of state that the class does not allow.
     public struct IllegalTransition: Error, Equatable {
@@ -35,7 +37,34 @@ public enum JobState: UInt16, CaseIterable, Sendable {
     public var isFinal: Bool {
         switch self {
         case .new, .starting, .running, .suspended, .shuttingDown, .service: false
-        case .completed, .terminated, .killed, .exception: true
+        case .completed, .terminated, .killed, .exception, .completedWithWarnings: true
+        }
+    }
+
+    /// Whether the job is over and has not done what it was for.
+    public var isFailure: Bool {
+        switch self {
+        case .terminated, .killed, .exception: true
+        case .new, .starting, .running, .suspended, .shuttingDown, .completed, .service,
+            .completedWithWarnings:
+            false
+        }
+    }
+
+    /// The documented name.
+    public var name: String {
+        switch self {
+        case .new: "New"
+        case .starting: "Starting"
+        case .running: "Running"
+        case .suspended: "Suspended"
+        case .shuttingDown: "Shutting Down"
+        case .completed: "Completed"
+        case .terminated: "Terminated"
+        case .killed: "Killed"
+        case .exception: "Exception"
+        case .service: "Service"
+        case .completedWithWarnings: "Completed with warnings"
         }
     }
 
@@ -45,8 +74,9 @@ public enum JobState: UInt16, CaseIterable, Sendable {
         case .new, .suspended, .service: [.starting, .shuttingDown, .exception]
         case .starting: [.running, .shuttingDown, .exception]
         case .running: [.suspended, .shuttingDown, .exception]
-        case .shuttingDown: [.completed, .terminated, .killed, .exception]
-        case .completed, .terminated, .killed, .exception: []
+        case .shuttingDown:
+            [.completed, .completedWithWarnings, .terminated, .killed, .exception]
+        case .completed, .terminated, .killed, .exception, .completedWithWarnings: []
         }
     }
 
