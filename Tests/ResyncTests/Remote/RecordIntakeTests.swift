@@ -18,12 +18,8 @@ struct RecordIntakeTests {
         var endings: [ResyncError] = []
     }
 
-    /// Runs an intake in four threads.
-    ///
-    /// - Parameters:
-    ///   - deliveryCount: after so many events there is a failure, or the finish.
-    ///   - failure: what the other side fails with; more records would come behind it.
-    ///   - failing: deliveries whose preparation fails.
+    /// Runs an intake in four threads. After so many deliveries there is the failure of the other side,
+    /// behind which more records would come, or the finish; the preparation of some deliveries fails.
     private func run(
         _ deliveryCount: Int, failure: ResyncError? = nil, failing: Set<Int> = [], seed: UInt64
     ) throws -> (log: Log, errors: [ResyncError], hasFinish: Bool) {
