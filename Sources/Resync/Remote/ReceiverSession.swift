@@ -117,6 +117,37 @@ struct ReceiverSession: ~Copyable, Sendable {
 
     // MARK: What comes in
 
+    /// What follows from a message of the sender.
+    enum Step: Sendable {
+        case nothing
+        case answer(Message)
+        /// What the sender has sent, in order, to be written.
+        case records([DeltaRecord])
+        /// The sender has nothing more to say.
+        case finish(Finish)
+    }
+
+    /// A message came, after the sender was sent a target.
+    ///
+    /// - Throws: ``ResyncError/protocolViolation(_:)`` or ``ResyncError/damagedDelta(path:what:at:)``.
+    mutating func received(
+        _ message: Message, from peer: String
+    ) throws(ResyncError) -> Step {
+        switch message {
+        case .nodesWanted(let first): return .answer(try received(nodesWantedAt: first))
+        case .blocksWanted(let first, let nodes):
+            return .answer(try received(blocksWantedAt: first, nodes: nodes))
+        case .records(let bytes): return .records(try received(records: bytes, from: peer))
+        case .settled(let window):
+            try received(settled: window)
+            return .nothing
+        case .finish(let finish): return .finish(finish)
+        case .hello, .open, .source, .target, .digests, .nodes, .blocks, .status, .result,
+            .failure:
+            throw .protocolViolation("a message of kind \(message.kind) out of turn")
+        }
+    }
+
     /// - Returns: the answer.
     /// - Throws: ``ResyncError/protocolViolation(_:)``.
     mutating func received(nodesWantedAt first: UInt64) throws(ResyncError) -> Message {
