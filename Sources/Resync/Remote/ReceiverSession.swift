@@ -336,8 +336,10 @@ struct ReceiverSession: ~Copyable, Sendable {
         rangeSize = 1
     }
 
+    /// A range that may be asked about: of one that is settled in part, not all is kept.
     private func index(ofRangeAt first: UInt64) -> Int? {
-        guard let index = told.firstIndex(startingAt: first, \.windows.lowerBound),
+        guard first >= own.start,
+            let index = told.firstIndex(startingAt: first, \.windows.lowerBound),
             !told[index].isZero
         else { return nil }
         return index

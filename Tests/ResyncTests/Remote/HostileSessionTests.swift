@@ -96,6 +96,33 @@ struct HostileSessionTests {
         expectViolation("settled") { _ = try session.received(nodesWantedAt: 0) }
     }
 
+    @Test("Questions for a range of which a part is settled", arguments: [true, false])
+    func questionsForTheSettled(_ isByRecord: Bool) throws {
+        var disk = try ModelDisk(virtualSize: 100 * 64 << 20, blockSize: 16 << 20)
+        for window in 0..<disk.geometry.windowCount { disk.fill(window, with: 1) }
+        var session = try ReceiverSession(for: Self.header(disk), salt: Self.salt)
+        // The first windows are told of alone, and the last by two.
+        var ranges: [WindowRange] = []
+        for window in 0..<disk.geometry.windowCount { ranges += session.hashed(disk.run(window)) }
+        let index = try #require(ranges.firstIndex { $0.windowCount == 2 })
+        let first = UInt64(index)
+        #expect(ranges[..<index].allSatisfy { $0.windowCount == 1 })
+        if isByRecord {
+            let block = disk.geometry.blocks(in: first + 1).lowerBound
+            let record = CraftedDelta.Record.zeros(block..<block + 1)
+            _ = try session.received(records: record.bytes, from: "peer")
+        } else {
+            try session.received(settled: first + 1)
+        }
+        expectViolation("nodes") { _ = try session.received(nodesWantedAt: first) }
+        let nodes = [true, true] + Array(repeating: false, count: 6)
+        expectViolation("blocks") {
+            _ = try session.received(blocksWantedAt: first, nodes: nodes)
+        }
+        // The next is whole.
+        _ = try session.received(nodesWantedAt: first + 2)
+    }
+
     @Test("Windows that are settled too far or backwards", arguments: numbers)
     func settledTooFar(_ window: UInt64) throws {
         var session = try Self.receiver(2)
