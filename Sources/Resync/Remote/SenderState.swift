@@ -26,6 +26,8 @@ struct SenderState: ~Copyable, Sendable {
     /// - Returns: whether nothing follows.
     /// - Throws: ``ResyncError/protocolViolation(_:)``.
     mutating func received(_ message: Message) throws(ResyncError) -> Bool {
+        // From then on the receiver works alone, or has nothing to do.
+        let isWaiting = isFinished || isDone
         switch message {
         case .target(let target):
             guard target.virtualSize == session.geometry.virtualSize,
@@ -36,22 +38,18 @@ struct SenderState: ~Copyable, Sendable {
             }
             try session.begin(salt: target.salt)
             self.target = target
-        case .digests(let ranges): try session.received(digests: ranges)
-        case .nodes(let first, let nodes): try session.received(nodes: nodes, first: first)
-        case .blocks(let first, let blocks): try session.received(blocks: blocks, first: first)
-        case .status:
-            // While this side still counts, what another has counted must not come between.
-            guard isFinished || isDone else {
-                throw .protocolViolation("a status before the end")
-            }
-        case .result(let result):
-            guard isFinished || isDone else {
-                throw .protocolViolation("a result before the end")
-            }
+        case .digests(let ranges) where !isWaiting: try session.received(digests: ranges)
+        case .nodes(let first, let nodes) where !isWaiting:
+            try session.received(nodes: nodes, first: first)
+        case .blocks(let first, let blocks) where !isWaiting:
+            try session.received(blocks: blocks, first: first)
+        // While this side still counts, what another has counted must not come between.
+        case .status where isFinished: break
+        case .result(let result) where isWaiting:
             self.result = result
             return true
-        case .hello, .open, .source, .nodesWanted, .blocksWanted, .records, .settled, .finish,
-            .failure:
+        case .hello, .open, .source, .digests, .nodesWanted, .nodes, .blocksWanted, .blocks,
+            .records, .settled, .finish, .status, .result, .failure:
             throw .protocolViolation("a message of kind \(message.kind) out of turn")
         }
         return false

@@ -237,6 +237,60 @@ struct HostileSessionTests {
         expectViolation("target") { try session.begin(salt: Self.salt) }
     }
 
+    /// A target for the disk of these tests.
+    private static func target(isDone: Bool = false) throws -> Message {
+        .target(
+            TargetOffer(
+                virtualSize: try disk().geometry.virtualSize, salt: salt, resultState: .zero,
+                heldBlockCount: 0, isDone: isDone))
+    }
+
+    private static let digests = Message.digests([WindowRange(windowCount: 1, digest: nil)])
+    private static let status = Message.status(
+        RemoteStatus(phase: .applying, bytesDone: 1, bytesToDo: 2, counts: RemoteCounts()))
+    private static let result = Message.result(
+        RemoteResult(
+            root: .zero, preparation: .none, recovery: .nothingToDo, isVerified: true,
+            counts: RemoteCounts()))
+
+    private static func state(expectsDone: Bool = false) throws -> SenderState {
+        let disk = try disk(2)
+        return SenderState(
+            try SenderSession(disk.geometry, disk.zeros, isDryRun: false), expectsDone: expectsDone)
+    }
+
+    @Test("A receiver has its turns: digests, then status and result")
+    func turns() throws {
+        var state = try Self.state()
+        for message in [Self.digests, Self.status, Self.result] {
+            expectViolation("first") { _ = try state.received(message) }
+        }
+        expectViolation("done") { _ = try state.received(Self.target(isDone: true)) }
+        _ = try state.received(Self.target())
+        for message in [try Self.target(), Self.status, Self.result, .settled(0)] {
+            expectViolation("while comparing") { _ = try state.received(message) }
+        }
+        _ = try state.received(Self.digests)
+        state.isFinished = true
+        for message in [try Self.target(), Self.digests] {
+            expectViolation("behind the end") { _ = try state.received(message) }
+        }
+        let isStatusLast = try state.received(Self.status)
+        let isResultLast = try state.received(Self.result)
+        #expect(!isStatusLast && isResultLast)
+    }
+
+    @Test("A receiver that is done says the result, and nothing else")
+    func doneTarget() throws {
+        var state = try Self.state(expectsDone: true)
+        _ = try state.received(Self.target(isDone: true))
+        for message in [try Self.target(), Self.digests, Self.status] {
+            expectViolation("behind the target") { _ = try state.received(message) }
+        }
+        let isLast = try state.received(Self.result)
+        #expect(isLast && state.result?.isVerified == true)
+    }
+
     @Test("Digests of more windows than there are")
     func digestsOfTooMuch() throws {
         for count in [12, 17, 1 << 30, UInt32.max >> 1] as [UInt32] {
