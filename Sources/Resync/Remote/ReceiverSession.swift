@@ -197,9 +197,9 @@ struct ReceiverSession: ~Copyable, Sendable {
     ) throws(ResyncError) -> [DeltaRecord] {
         var records: [DeltaRecord] = []
         var offset = 0
-        while offset < bytes.count {
+        repeat {
             guard bytes.count - offset >= DeltaRecord.headerByteCount else {
-                throw .protocolViolation("\(bytes.count - offset) bytes behind a record")
+                throw .protocolViolation("\(bytes.count - offset) bytes in place of a record")
             }
             let byteCount = try DeltaRecord.byteCount(
                 startingWith: bytes.rawSpan.extracting(
@@ -215,7 +215,7 @@ struct ReceiverSession: ~Copyable, Sendable {
             try take(record)
             records.append(record)
             offset += byteCount
-        }
+        } while offset < bytes.count
         return records
     }
 

@@ -176,6 +176,10 @@ struct HostileSessionTests {
                 continue
             }
         }
+        guard case .protocolViolation? = refused([]) else {
+            Issue.record("no record")
+            return
+        }
         let bytes = data.bytes
         for count in 1..<bytes.count {
             let error = refused([zeros], Array(bytes.prefix(count)))
