@@ -283,8 +283,11 @@ struct ReceiverSession: ~Copyable, Sendable {
             switch run {
             case .zeros(let zeroCount):
                 base.append(zeroBlocks: zeroCount)
-                // What is recorded for a zero block with content is not zeros.
-                if record.kind == .data { count += zeroCount }
+                // A record of data may have zeros, too.
+                for block in block..<block + zeroCount where record.kind == .data {
+                    let new = record.digest(at: Int(block - blocks.lowerBound))
+                    if new != zeros.digest(ofBlock: block) { count += 1 }
+                }
                 block += zeroCount
             case .digests(let digests):
                 base.append(digests)

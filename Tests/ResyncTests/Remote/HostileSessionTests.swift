@@ -213,6 +213,23 @@ struct HostileSessionTests {
         #expect(try roots.base == Self.disk().root())
     }
 
+    @Test("Blocks that are sent as they are do not differ, zeros as little as others")
+    func recordsOfTheSame() throws {
+        let disk = try Self.disk()
+        for (window, number) in [(0, 1), (2, 0)] as [(UInt64, UInt64)] {
+            var session = try Self.receiver(3)
+            let first = disk.geometry.blocks(in: window).lowerBound
+            let same = disk.digest(of: first)
+            let other = ModelDisk.digest(number + 5, of: first + 1)
+            let record = CraftedDelta.Record.data(first, digests: [same], payload: [0])
+            _ = try session.received(records: record.bytes, from: "peer")
+            #expect(session.differingBlockCount == 0, "window \(window)")
+            let next = CraftedDelta.Record.data(first + 1, digests: [other], payload: [0])
+            _ = try session.received(records: next.bytes, from: "peer")
+            #expect(session.differingBlockCount == 1, "window \(window)")
+        }
+    }
+
     @Test("A receiver that is not listened to stops to hash")
     func receiverIsBounded() throws {
         var disk = try ModelDisk(virtualSize: 1 << 62, blockSize: 16 << 20)
