@@ -385,9 +385,10 @@ extension RemoteResult {
         let path = try fields.nextText(atMost: OpenRequest.maximumPathByteCount)
         switch recovered {
         case 0 where path.isEmpty: recovery = .nothingToDo
-        case 1: recovery = .unfinishedJournal(path)
-        case 2: recovery = .finished(journal: path)
-        default: throw fields.violation("recovery \(recovered)")
+        case 1 where !path.isEmpty: recovery = .unfinishedJournal(path)
+        case 2 where !path.isEmpty: recovery = .finished(journal: path)
+        default:
+            throw fields.violation("recovery \(recovered) with a path of \(path.utf8.count) bytes")
         }
     }
 }

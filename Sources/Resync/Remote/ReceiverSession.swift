@@ -117,6 +117,37 @@ struct ReceiverSession: ~Copyable, Sendable {
 
     // MARK: What comes in
 
+    /// What follows from a message of the sender.
+    enum Step: Sendable {
+        case nothing
+        case answer(Message)
+        /// What the sender has sent, in order, to be written.
+        case records([DeltaRecord])
+        /// The sender has nothing more to say.
+        case finish(Finish)
+    }
+
+    /// A message came, after the sender was sent a target.
+    ///
+    /// - Throws: ``ResyncError/protocolViolation(_:)`` or ``ResyncError/damagedDelta(path:what:at:)``.
+    mutating func received(
+        _ message: Message, from peer: String
+    ) throws(ResyncError) -> Step {
+        switch message {
+        case .nodesWanted(let first): return .answer(try received(nodesWantedAt: first))
+        case .blocksWanted(let first, let nodes):
+            return .answer(try received(blocksWantedAt: first, nodes: nodes))
+        case .records(let bytes): return .records(try received(records: bytes, from: peer))
+        case .settled(let window):
+            try received(settled: window)
+            return .nothing
+        case .finish(let finish): return .finish(finish)
+        case .hello, .open, .source, .target, .digests, .nodes, .blocks, .status, .result,
+            .failure:
+            throw .protocolViolation("a message of kind \(message.kind) out of turn")
+        }
+    }
+
     /// - Returns: the answer.
     /// - Throws: ``ResyncError/protocolViolation(_:)``.
     mutating func received(nodesWantedAt first: UInt64) throws(ResyncError) -> Message {
@@ -166,9 +197,9 @@ struct ReceiverSession: ~Copyable, Sendable {
     ) throws(ResyncError) -> [DeltaRecord] {
         var records: [DeltaRecord] = []
         var offset = 0
-        while offset < bytes.count {
+        repeat {
             guard bytes.count - offset >= DeltaRecord.headerByteCount else {
-                throw .protocolViolation("\(bytes.count - offset) bytes behind a record")
+                throw .protocolViolation("\(bytes.count - offset) bytes in place of a record")
             }
             let byteCount = try DeltaRecord.byteCount(
                 startingWith: bytes.rawSpan.extracting(
@@ -184,7 +215,7 @@ struct ReceiverSession: ~Copyable, Sendable {
             try take(record)
             records.append(record)
             offset += byteCount
-        }
+        } while offset < bytes.count
         return records
     }
 
@@ -252,8 +283,11 @@ struct ReceiverSession: ~Copyable, Sendable {
             switch run {
             case .zeros(let zeroCount):
                 base.append(zeroBlocks: zeroCount)
-                // What is recorded for a zero block with content is not zeros.
-                if record.kind == .data { count += zeroCount }
+                // A record of data may have zeros, too.
+                for block in block..<block + zeroCount where record.kind == .data {
+                    let new = record.digest(at: Int(block - blocks.lowerBound))
+                    if new != zeros.digest(ofBlock: block) { count += 1 }
+                }
                 block += zeroCount
             case .digests(let digests):
                 base.append(digests)
@@ -305,8 +339,10 @@ struct ReceiverSession: ~Copyable, Sendable {
         rangeSize = 1
     }
 
+    /// A range that may be asked about: of one that is settled in part, not all is kept.
     private func index(ofRangeAt first: UInt64) -> Int? {
-        guard let index = told.firstIndex(startingAt: first, \.windows.lowerBound),
+        guard first >= own.start,
+            let index = told.firstIndex(startingAt: first, \.windows.lowerBound),
             !told[index].isZero
         else { return nil }
         return index

@@ -159,46 +159,19 @@ struct RemoteReceiver: Sendable {
     ) throws(ResyncError) -> RecordIntake.Event {
         while true {
             let message = try channel.next()
-            switch message {
-            case .nodesWanted(let first):
-                try answer(state) { (session) throws(ResyncError) in
-                    try session.received(nodesWantedAt: first)
+            let step = try state.withLock { (state) throws(ResyncError) in
+                try state.withSession { (session) throws(ResyncError) in
+                    try session.received(message, from: channel.peerName)
                 }
-            case .blocksWanted(let first, let nodes):
-                try answer(state) { (session) throws(ResyncError) in
-                    try session.received(blocksWantedAt: first, nodes: nodes)
-                }
-            case .records(let bytes):
-                return .records(
-                    try withSession(state) { (session) throws(ResyncError) in
-                        try session.received(records: bytes, from: channel.peerName)
-                    })
-            case .settled(let window):
-                try withSession(state) { (session) throws(ResyncError) in
-                    try session.received(settled: window)
-                }
+            }
+            switch step {
+            case .nothing: break
+            // A sender takes answers at all times. One that asks and does not read has to wait. Where
+            // the connection is broken, what comes next says why.
+            case .answer(let answer): try? channel.sendWaiting(answer)
+            case .records(let records): return .records(records)
             case .finish(let finish): return .finish(finish)
-            case .hello, .open, .source, .target, .digests, .nodes, .blocks, .status, .result,
-                .failure:
-                throw .protocolViolation("a message of kind \(message.kind) out of turn")
             }
         }
-    }
-
-    private func answer(
-        _ state: ConditionLock<State>,
-        _ body: (inout ReceiverSession) throws(ResyncError) -> Message
-    ) throws(ResyncError) {
-        let answer = try withSession(state, body)
-        // A sender takes answers at all times. One that asks and does not read has to wait. Where the
-        // connection is broken, what comes next says why.
-        try? channel.sendWaiting(answer)
-    }
-
-    private func withSession<Result>(
-        _ state: ConditionLock<State>,
-        _ body: (inout ReceiverSession) throws(ResyncError) -> Result
-    ) throws(ResyncError) -> Result {
-        try state.withLock { (state) throws(ResyncError) in try state.withSession(body) }
     }
 }

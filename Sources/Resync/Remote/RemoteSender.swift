@@ -21,15 +21,6 @@ struct RemoteSender: Sendable {
     /// What to tell the receiver of an error.
     let describe: @Sendable (ResyncError) -> PeerFailure
 
-    private struct State: ~Copyable, Sendable {
-        var session: SenderSession
-        var target: TargetOffer?
-        var result: RemoteResult?
-        var failure: ResyncError?
-        /// Whether everything was sent, so that nothing but the result may come.
-        var isFinished = false
-    }
-
     /// Sends what differs, and waits until the receiver has written it.
     ///
     /// - Parameters:
@@ -53,7 +44,7 @@ struct RemoteSender: Sendable {
         }
         let geometry = RemoteGeometry(virtualSize: size, blockSize: options.blockSize)
         let session = try SenderSession(geometry, zeros, isDryRun: options.isDryRun)
-        let state = ConditionLock(State(session: session))
+        let state = ConditionLock(SenderState(session, expectsDone: expectsDone))
         monitor.whenStopped {
             state.withLock { _ in }
             channel.closeSoon()
@@ -80,7 +71,7 @@ struct RemoteSender: Sendable {
     }
 
     /// Why this side cannot go on: where the connection broke, the other side may have said why.
-    private func cause(of error: ResyncError, _ state: ConditionLock<State>) -> ResyncError {
+    private func cause(of error: ResyncError, _ state: ConditionLock<SenderState>) -> ResyncError {
         if let reason = monitor.stopReason { return .stopped(reason) }
         guard case .connection = error else { return error }
         channel.closeSoon()
@@ -90,7 +81,7 @@ struct RemoteSender: Sendable {
     // MARK: Receiving
 
     private func receive(
-        _ state: ConditionLock<State>, _ noteTarget: @Sendable (TargetOffer) -> Void
+        _ state: ConditionLock<SenderState>, _ noteTarget: @Sendable (TargetOffer) -> Void
     ) {
         do throws(ResyncError) {
             if !isGreeted { try channel.checkGreeting() }
@@ -98,7 +89,10 @@ struct RemoteSender: Sendable {
                 let message = try channel.next()
                 if case .target(let target) = message { noteTarget(target) }
                 let isLast = try state.withLock { (state) throws(ResyncError) in
-                    try take(message, &state)
+                    let isLast = try state.received(message)
+                    if case .status(let status) = message { monitor.follow(status) }
+                    for message in state.session.takeOutgoing() { channel.sendUrgently(message) }
+                    return isLast
                 }
                 if isLast { return }
             }
@@ -107,52 +101,16 @@ struct RemoteSender: Sendable {
         }
     }
 
-    /// - Returns: whether nothing follows.
-    private func take(_ message: Message, _ state: inout State) throws(ResyncError) -> Bool {
-        switch message {
-        case .target(let target):
-            guard target.virtualSize == state.session.geometry.virtualSize,
-                target.heldBlockCount <= state.session.geometry.blockCount
-            else { throw .protocolViolation("a target of another size") }
-            guard expectsDone || !target.isDone else {
-                throw .protocolViolation("an end of a run that nobody asked about")
-            }
-            try state.session.begin(salt: target.salt)
-            state.target = target
-        case .digests(let ranges): try state.session.received(digests: ranges)
-        case .nodes(let first, let nodes):
-            try state.session.received(nodes: nodes, first: first)
-        case .blocks(let first, let blocks):
-            try state.session.received(blocks: blocks, first: first)
-        case .status(let status):
-            // While this side still counts, what another has counted must not come between.
-            guard state.isFinished || state.target?.isDone == true else {
-                throw .protocolViolation("a status before the end")
-            }
-            monitor.follow(status)
-        case .result(let result):
-            guard state.isFinished || state.target?.isDone == true else {
-                throw .protocolViolation("a result before the end")
-            }
-            state.result = result
-            return true
-        case .hello, .open, .source, .nodesWanted, .blocksWanted, .records, .settled, .finish,
-            .failure:
-            throw .protocolViolation("a message of kind \(message.kind) out of turn")
-        }
-        for message in state.session.takeOutgoing() { channel.sendUrgently(message) }
-        return false
-    }
-
     // MARK: Sending
 
     private func send(
-        _ source: borrowing PrimaryDisk, _ state: ConditionLock<State>, _ noteCommit: () -> Void
+        _ source: borrowing PrimaryDisk, _ state: ConditionLock<SenderState>,
+        _ noteCommit: () -> Void
     ) throws(ResyncError) {
         if expectsDone {
             // The receiver may be through with it already: then nothing needs to be read.
             let isDone = try wait(state, until: { $0.target != nil }) {
-                $0.target?.isDone == true
+                $0.isDone
             }
             if isDone {
                 try wait(state, until: { $0.result != nil }) { _ in }
@@ -211,7 +169,7 @@ struct RemoteSender: Sendable {
     /// - Returns: whether that window can be sent while it is hashed.
     private func prepareNextWindow(
         _ engine: ComparisonEngine, _ source: borrowing PrimaryDisk,
-        _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<State>
+        _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<SenderState>
     ) throws(ResyncError) -> Bool {
         while true {
             try sendDifferences(engine, source, recorder, state, isWaiting: false)
@@ -234,7 +192,7 @@ struct RemoteSender: Sendable {
     /// far that is.
     private func sendDifferences(
         _ engine: ComparisonEngine, _ source: borrowing PrimaryDisk,
-        _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<State>,
+        _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<SenderState>,
         isWaiting: Bool
     ) throws(ResyncError) {
         // What was sent while it was hashed is settled without room, too.
@@ -255,7 +213,7 @@ struct RemoteSender: Sendable {
     }
 
     private func tellSettled(
-        _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<State>
+        _ recorder: DifferenceRecorder<RecordSender>?, _ state: ConditionLock<SenderState>
     ) throws(ResyncError) {
         guard let settled = state.withLock({ $0.session.takeSettled() }) else { return }
         // What the recorder still holds back lies before.
@@ -287,8 +245,8 @@ struct RemoteSender: Sendable {
     ///
     /// - Throws: what that thread has failed with; ``ResyncError/stopped(_:)``.
     private func wait<Result>(
-        _ state: ConditionLock<State>, until isReady: (borrowing State) -> Bool,
-        _ body: (inout State) -> Result
+        _ state: ConditionLock<SenderState>, until isReady: (borrowing SenderState) -> Bool,
+        _ body: (inout SenderState) -> Result
     ) throws(ResyncError) -> Result {
         try state.withLock(
             when: { $0.failure != nil || monitor.stopReason != nil || isReady($0) }

@@ -96,6 +96,33 @@ struct HostileSessionTests {
         expectViolation("settled") { _ = try session.received(nodesWantedAt: 0) }
     }
 
+    @Test("Questions for a range of which a part is settled", arguments: [true, false])
+    func questionsForTheSettled(_ isByRecord: Bool) throws {
+        var disk = try ModelDisk(virtualSize: 100 * 64 << 20, blockSize: 16 << 20)
+        for window in 0..<disk.geometry.windowCount { disk.fill(window, with: 1) }
+        var session = try ReceiverSession(for: Self.header(disk), salt: Self.salt)
+        // The first windows are told of alone, and the last by two.
+        var ranges: [WindowRange] = []
+        for window in 0..<disk.geometry.windowCount { ranges += session.hashed(disk.run(window)) }
+        let index = try #require(ranges.firstIndex { $0.windowCount == 2 })
+        let first = UInt64(index)
+        #expect(ranges[..<index].allSatisfy { $0.windowCount == 1 })
+        if isByRecord {
+            let block = disk.geometry.blocks(in: first + 1).lowerBound
+            let record = CraftedDelta.Record.zeros(block..<block + 1)
+            _ = try session.received(records: record.bytes, from: "peer")
+        } else {
+            try session.received(settled: first + 1)
+        }
+        expectViolation("nodes") { _ = try session.received(nodesWantedAt: first) }
+        let nodes = [true, true] + Array(repeating: false, count: 6)
+        expectViolation("blocks") {
+            _ = try session.received(blocksWantedAt: first, nodes: nodes)
+        }
+        // The next is whole.
+        _ = try session.received(nodesWantedAt: first + 2)
+    }
+
     @Test("Windows that are settled too far or backwards", arguments: numbers)
     func settledTooFar(_ window: UInt64) throws {
         var session = try Self.receiver(2)
@@ -149,6 +176,10 @@ struct HostileSessionTests {
                 continue
             }
         }
+        guard case .protocolViolation? = refused([]) else {
+            Issue.record("no record")
+            return
+        }
         let bytes = data.bytes
         for count in 1..<bytes.count {
             let error = refused([zeros], Array(bytes.prefix(count)))
@@ -182,6 +213,23 @@ struct HostileSessionTests {
         #expect(try roots.base == Self.disk().root())
     }
 
+    @Test("Blocks that are sent as they are do not differ, zeros as little as others")
+    func recordsOfTheSame() throws {
+        let disk = try Self.disk()
+        for (window, number) in [(0, 1), (2, 0)] as [(UInt64, UInt64)] {
+            var session = try Self.receiver(3)
+            let first = disk.geometry.blocks(in: window).lowerBound
+            let same = disk.digest(of: first)
+            let other = ModelDisk.digest(number + 5, of: first + 1)
+            let record = CraftedDelta.Record.data(first, digests: [same], payload: [0])
+            _ = try session.received(records: record.bytes, from: "peer")
+            #expect(session.differingBlockCount == 0, "window \(window)")
+            let next = CraftedDelta.Record.data(first + 1, digests: [other], payload: [0])
+            _ = try session.received(records: next.bytes, from: "peer")
+            #expect(session.differingBlockCount == 1, "window \(window)")
+        }
+    }
+
     @Test("A receiver that is not listened to stops to hash")
     func receiverIsBounded() throws {
         var disk = try ModelDisk(virtualSize: 1 << 62, blockSize: 16 << 20)
@@ -208,6 +256,60 @@ struct HostileSessionTests {
         expectViolation("blocks") { try session.received(blocks: [], first: 0) }
         try session.begin(salt: Self.salt)
         expectViolation("target") { try session.begin(salt: Self.salt) }
+    }
+
+    /// A target for the disk of these tests.
+    private static func target(isDone: Bool = false) throws -> Message {
+        .target(
+            TargetOffer(
+                virtualSize: try disk().geometry.virtualSize, salt: salt, resultState: .zero,
+                heldBlockCount: 0, isDone: isDone))
+    }
+
+    private static let digests = Message.digests([WindowRange(windowCount: 1, digest: nil)])
+    private static let status = Message.status(
+        RemoteStatus(phase: .applying, bytesDone: 1, bytesToDo: 2, counts: RemoteCounts()))
+    private static let result = Message.result(
+        RemoteResult(
+            root: .zero, preparation: .none, recovery: .nothingToDo, isVerified: true,
+            counts: RemoteCounts()))
+
+    private static func state(expectsDone: Bool = false) throws -> SenderState {
+        let disk = try disk(2)
+        return SenderState(
+            try SenderSession(disk.geometry, disk.zeros, isDryRun: false), expectsDone: expectsDone)
+    }
+
+    @Test("A receiver has its turns: digests, then status and result")
+    func turns() throws {
+        var state = try Self.state()
+        for message in [Self.digests, Self.status, Self.result] {
+            expectViolation("first") { _ = try state.received(message) }
+        }
+        expectViolation("done") { _ = try state.received(Self.target(isDone: true)) }
+        _ = try state.received(Self.target())
+        for message in [try Self.target(), Self.status, Self.result, .settled(0)] {
+            expectViolation("while comparing") { _ = try state.received(message) }
+        }
+        _ = try state.received(Self.digests)
+        state.isFinished = true
+        for message in [try Self.target(), Self.digests] {
+            expectViolation("behind the end") { _ = try state.received(message) }
+        }
+        let isStatusLast = try state.received(Self.status)
+        let isResultLast = try state.received(Self.result)
+        #expect(!isStatusLast && isResultLast)
+    }
+
+    @Test("A receiver that is done says the result, and nothing else")
+    func doneTarget() throws {
+        var state = try Self.state(expectsDone: true)
+        _ = try state.received(Self.target(isDone: true))
+        for message in [try Self.target(), Self.digests, Self.status] {
+            expectViolation("behind the target") { _ = try state.received(message) }
+        }
+        let isLast = try state.received(Self.result)
+        #expect(isLast && state.result?.isVerified == true)
     }
 
     @Test("Digests of more windows than there are")

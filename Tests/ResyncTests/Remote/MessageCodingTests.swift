@@ -203,6 +203,17 @@ struct MessageCodingTests {
         }
     }
 
+    @Test("A journal has a path, and where there was none there is none", arguments: [0, 1, 2])
+    func journalPath(_ recovery: UInt8) throws {
+        let message = Self.messages(seed: 3).first { $0.kind == .result }
+        var bytes = try #require(message).encoded()
+        #expect(bytes.count > 130)
+        bytes[33] = recovery
+        let (withPath, withoutPath) = (bytes, Array(bytes[..<128]) + [0, 0])
+        #expect((resyncError { _ = try Message(.result, withPath) } == nil) == (recovery != 0))
+        #expect((resyncError { _ = try Message(.result, withoutPath) } == nil) == (recovery == 0))
+    }
+
     @Test("Versions: the newest that both know")
     func versions() throws {
         let own = Hello(version: 4, oldest: 2)
