@@ -1,7 +1,7 @@
 # The one entry for people: demo, test, bench, fuzz, lint, build. Each sets up what it needs.
 
 PACKAGES = libssl-dev liblz4-dev pkg-config qemu-utils e2fsprogs xfsprogs xz-utils rsync strace util-linux \
-	python3 python3-venv python3-libvhdi openssl iproute2 lz4
+	python3 python3-venv python3-libvhdi openssl openssh-server openssh-client iproute2 lz4
 RELEASE = swift build -c release --static-swift-stdlib --product
 
 .PHONY: demo test bench bench-short bench-link fuzz lint build setup packages oracles images clean

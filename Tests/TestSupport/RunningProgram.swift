@@ -1,0 +1,82 @@
+internal import Dispatch
+package import Foundation
+
+/// A program that has not ended: a test may send it signals.
+///
+/// Its output goes to files, so that it never waits for a reader. Who forgets it leaves it behind.
+package final class RunningProgram {
+    private let process = Process()
+    private let ended = DispatchSemaphore(value: 0)
+    private let files: TemporaryFolder
+
+    /// Starts a program by its path. The environment is added to the one of this process, and an
+    /// output of its own is not in the ending.
+    package init(
+        at path: URL, _ arguments: [String], environment: [String: String] = [:],
+        directory: String? = nil, output: FileHandle? = nil
+    ) throws {
+        files = try TemporaryFolder()
+        process.executableURL = path
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        if let directory { process.currentDirectoryURL = URL(filePath: directory) }
+        process.standardInput = FileHandle.nullDevice
+        let file = try Self.newFile(files.file("output"))
+        process.standardOutput = output ?? file
+        process.standardError = try Self.newFile(files.file("error"))
+        let ended = ended
+        process.terminationHandler = { _ in ended.signal() }
+        try process.run()
+    }
+
+    /// Whether it has not ended yet.
+    package var isRunning: Bool { process.isRunning }
+
+    /// Its number, good as long as it runs.
+    package var identifier: Int32 { process.processIdentifier }
+
+    /// Whether it has this file open now.
+    package func hasOpen(_ path: String) -> Bool {
+        let folder = "/proc/\(process.processIdentifier)/fd"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.contains {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)"))
+                == path
+        }
+    }
+
+    /// Sends a signal.
+    package func send(_ signal: Int32) {
+        kill(process.processIdentifier, signal)
+    }
+
+    /// What has been written to standard error so far.
+    package func errorSoFar() throws -> String {
+        try text("error")
+    }
+
+    /// Waits for the end. To be called once.
+    ///
+    /// - Throws: ``Program/TimedOut`` after so many seconds; or an error of a file.
+    package func wait(timeoutSeconds: Int = 120) throws -> Program.Ending {
+        if ended.wait(timeout: .now() + .seconds(timeoutSeconds)) == .timedOut {
+            send(SIGKILL)
+            ended.wait()
+            throw Program.TimedOut(
+                arguments: process.arguments ?? [], error: try text("error"))
+        }
+        return Program.Ending(
+            status: process.terminationStatus,
+            wasKilled: process.terminationReason == .uncaughtSignal,
+            output: try text("output"), error: try text("error"))
+    }
+
+    private func text(_ name: String) throws -> String {
+        String(decoding: try Data(contentsOf: URL(filePath: files.file(name))), as: UTF8.self)
+    }
+
+    private static func newFile(_ path: String) throws -> FileHandle {
+        try Data().write(to: URL(filePath: path))
+        return try FileHandle(forWritingTo: URL(filePath: path))
+    }
+}
