@@ -16,10 +16,10 @@ export VHDRESYNC_REAL_IMAGES
 
 # All tests, unless TEST_OPTIONS say otherwise: of the code as it is built for use, which also makes them
 # take half of the time.
-TEST_FOLDER ?= .build/tests
+TEST_BUILD ?= -c release -Xswiftc -enable-testing --scratch-path .build/tests
 
 test: setup
-	swift test -c release -Xswiftc -enable-testing --scratch-path $(TEST_FOLDER) $(TEST_OPTIONS)
+	swift test $(TEST_BUILD) $(TEST_OPTIONS)
 
 # Against cmp, qemu-img compare, rsync and OpenSSL's own speed; some minutes.
 bench: build
