@@ -21,9 +21,9 @@ final class StalePair: Sendable {
     private static let virtualSize: UInt64 = 4608 << 20
     private static let mebibyte: UInt64 = 1 << 20
 
-    /// How much data the primary holds, by payload blocks of 1 MiB: one in five is changed by 64 KiB,
-    /// one in eight is not on the replica, and half as many are on the replica alone.
-    init(blockCount: Int) throws {
+    /// How much data the primary holds, by payload blocks of 1 MiB: one in so many is changed by
+    /// 64 KiB, one in eight is not on the replica, and half as many are on the replica alone.
+    init(blockCount: Int, changedOneIn period: Int = 5) throws {
         folder = try TemporaryFolder()
         primary = folder.file("primary.vhdx")
         stale = folder.file("stale.vhdx")
@@ -42,7 +42,7 @@ final class StalePair: Sendable {
             if index % 8 == 3 { continue }
             try old.write(content.rawSpan, at: start)
             let change = start + UInt64(index % 16) * 65536
-            if index % 5 == 1 {
+            if index % period == 1 {
                 Self.stamp(&content, with: index + blockCount)
                 try old.write(content.rawSpan.extracting(0..<65536), at: change)
             }

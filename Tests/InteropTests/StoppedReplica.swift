@@ -57,8 +57,10 @@ struct StoppedReplica {
     var allOptions: [String] {
         options + (journalFolder.map { ["--journal-dir", $0] } ?? []) + ["-q"]
     }
+    /// The disks as the main job names them, and how it reaches them, where one is on another host.
+    var operands: [String]?
     /// The main job.
-    var job: [String] { jobOptions + allOptions + [pair.primary, replica] }
+    var job: [String] { jobOptions + allOptions + (operands ?? [pair.primary, replica]) }
     var recovery: [String] { ["recover"] + allOptions + [replica] }
 
     /// The stale replica, without a journal.
@@ -97,9 +99,12 @@ struct StoppedReplica {
 
     /// Checks what a stop has left, then finishes it: by one recovery where the journal was committed,
     /// by a run where it was not.
-    func expectOldRefusedOrNew(_ tally: inout RemainsTally) throws {
+    ///
+    /// - Returns: how that run ended.
+    @discardableResult
+    func expectOldRefusedOrNew(_ tally: inout RemainsTally) throws -> Program.Ending? {
         let isCommitted = try journalIsCommitted()
-        guard let remains = try remains() else { return }
+        guard let remains = try remains() else { return nil }
         let isFirst = tally[remains] == 0
         tally.count(remains)
         if remains == .refused {
@@ -112,15 +117,19 @@ struct StoppedReplica {
         #expect(recovery.status == 0, "\(label): \(recovery.error)")
         let recovered = try self.remains()
         #expect(recovered == (isCommitted ? .new : remains), "\(label): recovered")
-        if recovered != .new || !isCommitted { try expectThatARunFinishesIt() }
+        let isFinished = recovered == .new && isCommitted
+        let run = isFinished ? nil : try expectThatARunFinishesIt()
         try expectNothingElse()
+        return run
     }
 
     /// The next run makes it new, whatever it is.
-    func expectThatARunFinishesIt() throws {
+    @discardableResult
+    func expectThatARunFinishesIt() throws -> Program.Ending {
         let run = try Program.run(job)
         #expect(run.status == 0, "\(label): \(run.error)")
         #expect(try remains() == .new, "\(label): next run")
+        return run
     }
 
     /// The replica is an image without fault, and nothing else is left.

@@ -45,6 +45,21 @@ package final class RunningProgram {
         }
     }
 
+    /// Whether neither it runs any more nor anything that it has started, and that in turn: all are
+    /// in the process group that it leads.
+    package var groupHasEnded: Bool {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return !names.contains { name in
+            guard Int32(name) != nil,
+                let text = try? String(contentsOfFile: "/proc/\(name)/stat", encoding: .utf8),
+                let end = text.lastIndex(of: ")")
+            else { return false }
+            // Behind the name of the program: state, parent, group. Nobody may want its status.
+            let fields = text[end...].split(separator: " ").dropFirst()
+            return fields.first != "Z" && fields.dropFirst(2).first == "\(identifier)"
+        }
+    }
+
     /// Sends a signal.
     package func send(_ signal: Int32) {
         kill(process.processIdentifier, signal)
@@ -55,7 +70,7 @@ package final class RunningProgram {
         try text("error")
     }
 
-    /// Waits for the end. To be called once.
+    /// Waits for the end.
     ///
     /// - Throws: ``Program/TimedOut`` after so many seconds; or an error of a file.
     package func wait(timeoutSeconds: Int = 120) throws -> Program.Ending {
@@ -65,6 +80,8 @@ package final class RunningProgram {
             throw Program.TimedOut(
                 arguments: process.arguments ?? [], error: try text("error"))
         }
+        // For who asks again.
+        ended.signal()
         return Program.Ending(
             status: process.terminationStatus,
             wasKilled: process.terminationReason == .uncaughtSignal,

@@ -1,17 +1,16 @@
-import Foundation
-import TestSupport
+internal import Foundation
 
 /// What stands in the place of ssh: scripts that get a host and a command, as ssh does, and run the
 /// command here.
-struct RemoteShell {
+package struct RemoteShell {
     private let folder: TemporaryFolder
 
-    init() throws {
+    package init() throws {
         folder = try TemporaryFolder()
     }
 
     /// Where a script notes its calls, a line for each.
-    var calls: [String] {
+    package var calls: [String] {
         get throws {
             let text = try String(contentsOfFile: folder.file("calls"), encoding: .utf8)
             return text.split(separator: "\n").map(String.init)
@@ -19,7 +18,7 @@ struct RemoteShell {
     }
 
     /// The options that reach hosts through a script: it runs `body`, of which `"$@"` is the command.
-    func options(_ body: String = "exec \"$@\"") throws -> [String] {
+    package func options(_ body: String = "exec \"$@\"") throws -> [String] {
         let path = folder.file("rsh-\(UUID().uuidString)")
         let text = """
             #!/bin/bash
@@ -34,7 +33,7 @@ struct RemoteShell {
     }
 
     /// A script whose first call does one thing, and each other call another.
-    func options(first: String, then: String = "exec \"$@\"") throws -> [String] {
+    package func options(first: String, then: String = "exec \"$@\"") throws -> [String] {
         let mark = folder.file("mark-\(UUID().uuidString)")
         return try options("if mkdir '\(mark)' 2>/dev/null; then \(first); else \(then); fi")
     }
