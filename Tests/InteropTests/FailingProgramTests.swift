@@ -84,6 +84,60 @@ struct FailingProgramTests {
         }
     }
 
+    /// Runs the program with calls that are interrupted and do half, and checks that each write which
+    /// did half is gone on with by the next.
+    private func runHampered(_ arguments: [String], in folders: [String]) throws {
+        let logs = try TemporaryFolder()
+        let log = logs.file("calls")
+        let ending = try Program.run(
+            arguments, environment: try ChangingCalls.environment(in: folders, .hamper, log: log))
+        #expect(ending.status == 0, "\(arguments): \(ending.error)")
+        let writes = try ChangingCalls.calls(notedIn: log).filter { $0.name == "pwrite" }
+        #expect(writes.contains { $0.byteCount >= 65536 }, "\(arguments)")
+        for (write, next) in zip(writes, writes.dropFirst()) where write.byteCount > 1 {
+            let half = write.byteCount / 2
+            let isContinued =
+                next.path == write.path && next.offset == write.offset + half
+                && next.byteCount == write.byteCount - half
+            #expect(isContinued, "\(arguments): \(write), then \(next)")
+        }
+        #expect(writes.last.map { $0.byteCount == 1 } ?? false, "\(arguments)")
+    }
+
+    @Test(
+        "A recovery whose calls are interrupted, or do half, makes the replica new",
+        .enabled(if: refusal == nil, "\(refusal ?? "")"))
+    func hamperedRecovery() throws {
+        try replica.reset()
+        let writes = try ChangingCalls.calls(of: replica.job, in: folder.path)
+            .filter { $0.name == "pwrite" && $0.path == replica.replica && $0.byteCount >= 65536 }
+        let middle = try #require(writes.dropFirst(writes.count / 2).first)
+        try replica.reset()
+        let kill = try ChangingCalls.environment(in: [folder.path], .kill(at: middle.number))
+        #expect(try Program.run(replica.job, environment: kill).wasKilled)
+        #expect(try replica.remains() == .refused)
+        try runHampered(replica.recovery, in: [folder.path])
+        #expect(try replica.remains() == .new)
+        try replica.expectNothingElse()
+    }
+
+    @Test(
+        "A delta that is made and applied by such calls makes the replica new",
+        .enabled(if: refusal == nil, "\(refusal ?? "")"))
+    func hamperedDelta() throws {
+        let deltas = try TemporaryFolder()
+        let delta = deltas.file("delta")
+        try replica.reset()
+        try runHampered(
+            ["diff"] + replica.allOptions + [pair.primary, replica.replica, "-o", delta],
+            in: [deltas.path])
+        #expect(try replica.remains() == .old)
+        try runHampered(
+            ["apply"] + replica.allOptions + [delta, replica.replica], in: [folder.path])
+        #expect(try replica.remains() == .new)
+        try replica.expectNothingElse()
+    }
+
     @Test(
         "On a full file system the replica stays as it is, and the next run with space succeeds",
         .enabled(if: ext4 == nil, "\(ext4 ?? "")"))

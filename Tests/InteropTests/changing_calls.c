@@ -98,7 +98,6 @@ static enum fate fate_of(const char *name, const char *path, off_t offset, size_
 }
 
 // Whether a call that may be interrupted is to be. For that errno is set.
-// Whether it is one of the folders, or in one.
 static int is_interrupted(void) {
     if (!getenv("CALLS_HAMPER") || atomic_fetch_add(&interruption, 1) % 2) return 0;
     errno = EINTR;
