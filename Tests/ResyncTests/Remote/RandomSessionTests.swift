@@ -41,6 +41,18 @@ struct RandomSessionTests {
         }
     }
 
+    private static func digester(_ disk: ModelDisk, _ salt: GUID) -> ModelDigester {
+        ModelDigester(
+            ModelGeometry(
+                virtualSize: disk.geometry.virtualSize, blockSize: UInt64(disk.geometry.blockSize)),
+            zeroLeaf: disk.zeros.block.bytes, lastZeroLeaf: disk.zeros.lastBlock.bytes,
+            salt: salt.bytes
+        ) { bytes in
+            guard var context = try? SHA256Context() else { return [] }
+            return context.digest(of: bytes.rawSpan).bytes
+        }
+    }
+
     @Test("A receiver takes what a simple model takes, and comes to the same disk")
     func receiver() throws {
         var accepted = 0
@@ -52,52 +64,56 @@ struct RandomSessionTests {
             let header = DeltaHeader(
                 virtualSize: geometry.virtualSize, blockSize: geometry.blockSize,
                 streamID: .zero)
-            var session = try ReceiverSession(for: header, salt: .random(using: &generator))
-            var model = ReceiverModel(geometry)
+            let salt = GUID.random(using: &generator)
+            var session = try ReceiverSession(for: header, salt: salt)
+            var model = ReceiverModel(Self.digester(disk, salt))
             var result = disk
-            var hashed: UInt64 = 0
             var told: [UInt64] = [0]
             var isOpen = true
             for _ in 0..<300 where isOpen {
-                var next = model
                 // What is wrong ends a run: most have some of what is right before.
                 let isRight = generator.next() % 48 != 0
                 let first = Self.number(
                     near: told.randomElement(using: &generator) ?? 0, using: &generator)
                 switch generator.next() % 10 {
                 case 0...4:
-                    guard session.canHash, hashed < geometry.windowCount else { continue }
-                    let ranges = session.hashed(disk.run(hashed))
-                    hashed += 1
-                    for range in ranges {
-                        told.append(model.toldEnd)
-                        model.tell([range])
-                    }
+                    #expect(session.canHash == model.canHash, "seed \(seed)")
+                    let window = model.hashedEnd
+                    guard session.canHash, window < geometry.windowCount else { continue }
+                    let ranges = session.hashed(disk.run(window))
+                    let start = model.toldEnd
+                    let expected = model.hashed(disk.leaves(of: window))
+                    #expect(ranges.modelled == expected, "seed \(seed)")
+                    if model.toldEnd > start { told.append(start) }
                     continue
                 case 5:
-                    let expected = next.takesNodesWanted(first)
-                    if isRight, !expected { continue }
+                    let expected = model.nodesWanted(first)
+                    if isRight, expected == nil { continue }
+                    var answer: Message?
                     isOpen = try Self.isAccepted {
-                        _ = try session.received(nodesWantedAt: first)
+                        answer = try session.received(nodesWantedAt: first)
                     }
-                    #expect(isOpen == expected, "seed \(seed)")
+                    #expect(
+                        answer == expected.map { .nodes(first: first, $0.short) }, "seed \(seed)")
                 case 6:
                     let count = model.nodeCount(first) ?? 1
                     var bits = Array(repeating: false, count: (count + 7) / 8 * 8)
                     bits[Int(generator.next() % UInt64(count))] = true
                     if generator.next() % 16 == 0 { bits[bits.count - 1] = true }
                     if generator.next() % 16 == 0 { bits += bits }
-                    let expected = next.takesBlocksWanted(first, bits)
-                    if isRight, !expected { continue }
+                    let expected = model.blocksWanted(first, bits)
+                    if isRight, expected == nil { continue }
+                    var answer: Message?
                     isOpen = try Self.isAccepted {
-                        _ = try session.received(blocksWantedAt: first, nodes: bits)
+                        answer = try session.received(blocksWantedAt: first, nodes: bits)
                     }
-                    #expect(isOpen == expected, "seed \(seed)")
+                    #expect(
+                        answer == expected.map { .blocks(first: first, $0.short) }, "seed \(seed)")
                 case 7:
                     let window = Self.number(
                         near: UInt64.random(in: 0...model.toldEnd, using: &generator),
                         using: &generator)
-                    let expected = next.takesSettled(window)
+                    let expected = model.takesSettled(window)
                     if isRight, !expected { continue }
                     isOpen = try Self.isAccepted { try session.received(settled: window) }
                     #expect(isOpen == expected, "seed \(seed)")
@@ -108,7 +124,7 @@ struct RandomSessionTests {
                         1 + generator.next() % 40)
                     guard !overflows else { continue }
                     let blocks = start..<min(end, max(start + 1, geometry.blockCount))
-                    let expected = next.takes(blocks)
+                    let expected = model.takesRecord(blocks)
                     if isRight, !expected { continue }
                     isOpen = try Self.isAccepted {
                         _ = try session.received(
@@ -117,12 +133,11 @@ struct RandomSessionTests {
                     #expect(isOpen == expected, "seed \(seed)")
                     if isOpen { for block in blocks { result.set(block, to: 0) } }
                 }
-                model = next
                 accepted += isOpen ? 1 : 0
             }
             guard isOpen else { continue }
             let isWhole = session.hasToldAll
-            #expect(isWhole == (model.toldEnd == geometry.windowCount))
+            #expect(isWhole == model.hasToldAll, "seed \(seed)")
             guard isWhole else { continue }
             ended += 1
             let roots = try session.finished()
@@ -141,89 +156,94 @@ struct RandomSessionTests {
             var generator = SeededGenerator(seed: seed)
             let disk = try Self.disk(using: &generator)
             let geometry = disk.geometry
-            var session = try SenderSession(
-                geometry, disk.zeros, isDryRun: generator.next() % 2 == 0)
-            try session.begin(salt: .random(using: &generator))
-            var announced: UInt64 = 0
-            var ranges: [UInt64: UInt64] = [:]
-            // What was asked for: the first window, and how many digests.
-            var nodesWanted: [UInt64: Int] = [:]
-            var blocksWanted: [UInt64: Int] = [:]
-            var sentEnd: UInt64 = 0
+            let isDryRun = generator.next() % 2 == 0
+            let salt = GUID.random(using: &generator)
+            var state = SenderState(
+                try SenderSession(geometry, disk.zeros, isDryRun: isDryRun), expectsDone: false)
+            var model = SenderModel(
+                Self.digester(disk, .zero), isDryRun: isDryRun, expectsDone: false)
+            let target = TargetOffer(
+                virtualSize: geometry.virtualSize, salt: salt, resultState: .zero,
+                heldBlockCount: 0, isDone: false)
+            _ = try state.received(.target(target))
+            let isTaken = model.takesTarget(
+                virtualSize: geometry.virtualSize, salt: salt.bytes, heldBlockCount: 0,
+                isDone: false)
+            #expect(isTaken)
+            var questions: [SenderModel.Question] = []
             var isOpen = true
             for _ in 0..<400 where isOpen {
                 switch generator.next() % 8 {
                 case 0, 1:
-                    guard session.canHash, session.hashedWindowCount < geometry.windowCount else {
-                        continue
-                    }
-                    session.hashed(disk.run(session.hashedWindowCount))
+                    let window = model.hashedEnd
+                    guard state.session.canHash, window < geometry.windowCount else { continue }
+                    state.session.hashed(disk.run(window))
+                    model.hashed(disk.leaves(of: window))
                 case 2, 3:
-                    let left = geometry.windowCount - announced
+                    let left = geometry.windowCount - model.announcedEnd
                     if left == 0, generator.next() % 128 != 0 { continue }
                     var count = min(max(left, 1), 1 + generator.next() % 6)
                     if generator.next() % 128 == 0 {
                         count = min(UInt64(UInt32.max >> 1), 1 + generator.next() >> 20)
                     }
-                    let digest =
-                        generator.next() % 3 == 0 ? nil : ShortDigest(value: generator.next())
-                    let isRight =
-                        count <= left && (digest == nil || count <= geometry.rangeLimit)
-                    isOpen = try Self.isAccepted {
-                        try session.received(digests: [
-                            WindowRange(windowCount: UInt32(count), digest: digest)
-                        ])
-                    }
-                    #expect(isOpen == isRight, "seed \(seed)")
-                    ranges[announced] = count
-                    announced += isOpen ? count : 0
+                    let digest = generator.next() % 3 == 0 ? nil : generator.next()
+                    let range = WindowRange(
+                        windowCount: UInt32(count), digest: digest.map(ShortDigest.init))
+                    isOpen = try Self.isAccepted { _ = try state.received(.digests([range])) }
+                    let expected = model.takes([range].modelled)
+                    #expect(isOpen == expected, "seed \(seed)")
                 case 4, 5:
-                    let isNodes = generator.next() % 2 == 0
-                    let wanted = isNodes ? nodesWanted : blocksWanted
-                    guard let (near, expected) = wanted.min(by: { $0.key < $1.key }) else {
+                    guard let index = questions.indices.randomElement(using: &generator) else {
                         continue
                     }
-                    let first = Self.number(near: near, using: &generator)
-                    let count = generator.next() % 128 == 0 ? expected + 1 : expected
-                    let answer = (0..<count).map { _ in ShortDigest(value: generator.next()) }
-                    isOpen = try Self.isAccepted {
-                        if isNodes {
-                            try session.received(nodes: answer, first: first)
-                        } else {
-                            try session.received(blocks: answer, first: first)
+                    let isWrong = generator.next() % 128 == 0
+                    let first: UInt64
+                    let answer: [UInt64]
+                    let expected: Bool
+                    switch questions.remove(at: index) {
+                    case .nodes(let near):
+                        first = Self.number(near: near, using: &generator)
+                        let count = (model.nodeCount(near) ?? 0) + (isWrong ? 1 : 0)
+                        answer = (0..<count).map { _ in generator.next() }
+                        expected = model.takesNodes(first, answer)
+                        isOpen = try Self.isAccepted {
+                            _ = try state.received(.nodes(first: first, answer.short))
+                        }
+                    case .blocks(let near, _):
+                        first = Self.number(near: near, using: &generator)
+                        let count = (model.blocksWanted(near)?.count ?? 0) + (isWrong ? 1 : 0)
+                        answer = (0..<count).map { _ in generator.next() }
+                        expected = model.takesBlocks(first, answer)
+                        isOpen = try Self.isAccepted {
+                            _ = try state.received(.blocks(first: first, answer.short))
                         }
                     }
-                    #expect(isOpen == (wanted[first] == count), "seed \(seed)")
-                    if isNodes { nodesWanted[first] = nil } else { blocksWanted[first] = nil }
+                    #expect(isOpen == expected, "seed \(seed)")
                 default:
-                    guard let found = session.nextDifference() else { continue }
-                    #expect(found.window >= sentEnd && found.window < announced, "seed \(seed)")
-                    #expect(found.differs.contains(true), "seed \(seed)")
-                    session.sent(found.window)
-                    sentEnd = found.window + 1
+                    let found = state.session.nextDifference()
+                    let expected = model.nextDifference()
+                    #expect(found?.modelled == expected, "seed \(seed)")
+                    guard let found else { continue }
+                    state.session.sent(found.window)
+                    model.sent(found.window)
                 }
-                for message in session.takeOutgoing() {
-                    switch message {
-                    case .nodesWanted(let first):
-                        let windows = first..<first + (ranges[first] ?? 0)
-                        nodesWanted[first] = geometry.nodes(of: windows).count
-                    case .blocksWanted(let first, let bits):
-                        let windows = first..<first + (ranges[first] ?? 0)
-                        blocksWanted[first] = zip(geometry.nodes(of: windows), bits)
-                            .reduce(0) { $0 + ($1.1 ? $1.0.count : 0) }
-                    default: Issue.record("\(message)")
-                    }
-                }
+                let new = model.takeQuestions()
+                let asked = state.session.takeOutgoing()
+                #expect(asked == new.map(\.message), "seed \(seed)")
+                questions += new
                 accepted += isOpen ? 1 : 0
             }
             guard isOpen else { continue }
-            while session.nextDifference().map({ session.sent($0.window) }) != nil {}
-            let isWhole =
-                announced == geometry.windowCount
-                && session.hashedWindowCount == geometry.windowCount
-                && nodesWanted.isEmpty && blocksWanted.isEmpty
-            #expect(session.isDone == isWhole, "seed \(seed)")
-            ended += isWhole ? 1 : 0
+            while let found = state.session.nextDifference() {
+                let expected = model.nextDifference()
+                #expect(found.modelled == expected, "seed \(seed)")
+                state.session.sent(found.window)
+                model.sent(found.window)
+            }
+            let rest = model.nextDifference()
+            #expect(rest == nil, "seed \(seed)")
+            #expect(state.session.isDone == model.isDone, "seed \(seed)")
+            ended += model.isDone ? 1 : 0
         }
         print("a sender of random messages: \(accepted) accepted, \(ended) runs to their end")
         #expect(accepted > 5000 && ended > 10)
@@ -266,5 +286,49 @@ struct RandomSessionTests {
             #expect(count < messages.count || seed % 4 == 0, "seed \(seed)")
         }
         #expect(found > 400 * 4)
+    }
+}
+
+// MARK: - What the models say, as the sessions say it
+
+extension ModelDisk {
+    /// The leaves of a window, one behind the other; nil where it holds nothing but zeros.
+    fileprivate func leaves(of window: UInt64) -> [UInt8]? {
+        guard windows[window]?.contains(where: { $0 != 0 }) == true else { return nil }
+        return geometry.blocks(in: window).flatMap { digest(of: $0).bytes }
+    }
+}
+
+extension [WindowRange] {
+    fileprivate var modelled: [ModelRange] {
+        map { ModelRange(windowCount: UInt64($0.windowCount), digest: $0.digest?.value) }
+    }
+}
+
+extension [UInt64] {
+    fileprivate var short: [ShortDigest] { map(ShortDigest.init) }
+}
+
+extension DifferingWindow {
+    fileprivate var modelled: SenderModel.Difference {
+        SenderModel.Difference(
+            window: window, leaves: digests?.flatMap(\.bytes), differs: differs)
+    }
+}
+
+extension SenderModel.Question {
+    fileprivate var message: Message {
+        switch self {
+        case .nodes(let first): .nodesWanted(first: first)
+        case .blocks(let first, let nodes): .blocksWanted(first: first, nodes: nodes)
+        }
+    }
+}
+
+extension GUID {
+    fileprivate var bytes: [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: Self.byteCount)
+        bytes.withMutableRawSpan { encode(into: &$0, at: 0) }
+        return bytes
     }
 }
