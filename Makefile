@@ -36,7 +36,8 @@ bench-link: build
 # Damaged images, thousands a minute: each target for so many seconds. Another seed, other images.
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 1
-FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain delta map
+FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain delta map \
+	frame message session
 
 fuzz: packages
 	$(RELEASE) fuzz

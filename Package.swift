@@ -72,7 +72,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["TestSupport", "Resync", "VHDX", "Storage"],
+            dependencies: ["TestSupport", "Resync", "VHDX", "Transport", "Storage"],
             path: "Tests/Fuzzing",
             exclude: ["corpus"],
             swiftSettings: rules

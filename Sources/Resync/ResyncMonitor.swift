@@ -171,7 +171,7 @@ public final class ResyncMonitor: Sendable {
     }
 
     /// Follows the phase of the other side of a run, which this one waits for.
-    func follow(_ status: RemoteStatus) {
+    package func follow(_ status: RemoteStatus) {
         let bytesToDo = min(status.bytesToDo, RemoteCounts.maximum)
         if status.phase != phase { begin(status.phase, bytesToDo: bytesToDo) }
         bytesDone.store(min(status.bytesDone, bytesToDo), ordering: .relaxed)
@@ -186,7 +186,7 @@ public final class ResyncMonitor: Sendable {
     }
 
     /// Adds what the other side of a run has counted, but for what this side has counted too.
-    func add(_ counts: RemoteCounts, ofReceiver: Bool) {
+    package func add(_ counts: RemoteCounts, ofReceiver: Bool) {
         let counts = counts.bounded
         var more = ResyncCounts()
         more.bytesRead = counts.bytesRead

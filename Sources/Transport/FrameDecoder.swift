@@ -30,6 +30,9 @@ public struct FrameDecoder: Sendable {
     /// Whether a frame has begun and not ended.
     public var isInsideFrame: Bool { !header.isEmpty }
 
+    /// For how many bytes of the payload there is room.
+    package var reservedByteCount: Int { payload.capacity }
+
     /// Takes bytes up to the end of a frame or to the end of the bytes.
     ///
     /// - Parameters:

@@ -21,8 +21,7 @@ struct Case {
 
     /// The case that a number stands for; the same at each call.
     init(_ target: FuzzTarget, _ seeds: [Seed], seed number: UInt64, iteration: UInt64) {
-        var generator = SeededGenerator(seed: number)
-        generator = SeededGenerator(seed: generator.next() ^ iteration &* 0x9E37_79B9_7F4A_7C15)
+        var generator = SeededGenerator(seed: number, iteration: iteration)
         let candidates = seeds.filter(target.uses)
         var seed = candidates[generator.below(candidates.count)]
         for _ in 0..<2 where seed.isSlow { seed = candidates[generator.below(candidates.count)] }
@@ -60,12 +59,20 @@ enum FuzzTarget: String, CaseIterable {
     case chain
     case delta
     case map
+    /// What crosses the connection between two hosts.
+    case frame
+    case message
+    /// The two sides of a comparison.
+    case session
 
     /// What is damaged, where it is no image.
-    var stream: StreamTrial? {
+    var trial: (any ByteTrial)? {
         switch self {
         case .delta: StreamTrial(format: .delta)
         case .map: StreamTrial(format: .map)
+        case .frame: FrameTrial()
+        case .message: MessageTrial()
+        case .session: SessionTrial()
         default: nil
         }
     }
@@ -89,7 +96,7 @@ enum FuzzTarget: String, CaseIterable {
                 .header, .regionTable, .metadata, .table, .table, .table, .table, .log, .log,
                 .identifier, .fileSize, .bitmap,
             ]
-        case .delta, .map: []
+        case .delta, .map, .frame, .message, .session: []
         }
     }
 

@@ -9,12 +9,12 @@ struct FuzzRun {
     /// Every eighth case of the target that locates parents is one on disk.
     private let pathTrial: PathTrial?
     /// What is run instead of images, where the target is none.
-    private let stream: StreamTrial?
+    private let trial: (any ByteTrial)?
 
     init(_ options: FuzzOptions) throws {
         self.options = options
-        stream = options.target.stream
-        seeds = stream == nil ? try Seeds.all() : []
+        trial = options.target.trial
+        seeds = trial == nil ? try Seeds.all() : []
         pathTrial = options.target == .parentLocator ? try PathTrial() : nil
     }
 
@@ -23,8 +23,9 @@ struct FuzzRun {
         if let path = options.replay { return try replay(path) }
         if let iteration = options.iteration {
             guard options.isShown else { return try run(iteration) }
-            if let stream {
-                let bytes = try stream.bytes(seed: options.seed, iteration: iteration)
+            if let trial {
+                var generator = SeededGenerator(seed: options.seed, iteration: iteration)
+                let bytes = try trial.bytes(using: &generator)
                 print(Corpus.text(of: bytes), terminator: "")
                 return true
             }
@@ -32,7 +33,7 @@ struct FuzzRun {
             print(Corpus.text(of: wanted), terminator: "")
             return true
         }
-        let folder = stream == nil ? "" : options.target.rawValue
+        let folder = trial == nil ? "" : options.target.rawValue
         for path in try Corpus.paths(in: folder) where try !replay(path) { return false }
         return try loop()
     }
@@ -43,7 +44,7 @@ struct FuzzRun {
 
     private mutating func replay(_ path: String) throws -> Bool {
         let name = "fuzz \(options.target.rawValue) --replay \(path)"
-        if let stream { return run(try Corpus.bytes(path), by: stream, as: name) }
+        if let trial { return run(try Corpus.bytes(path), by: trial, as: name) }
         return try run(try Corpus.load(path, seeds), as: name)
     }
 
@@ -62,7 +63,7 @@ struct FuzzRun {
         let seconds = now() - start
         let opened = iteration == 0 ? 0 : UInt64(oracle.reach.openedCount) * 100 / iteration
         print(
-            "fuzz \(options.target.rawValue): \(iteration) \(stream == nil ? "images" : "files"), "
+            "fuzz \(options.target.rawValue): \(iteration) \(trial?.noun ?? "images"), "
                 + "\(Int(Double(iteration) / max(seconds, 0.001))) a second, \(opened) % opened, "
                 + "peak memory \(Watch.peakMemory() >> 20) MiB")
         if options.isVerbose { oracle.reach.table.forEach { print($0) } }
@@ -71,9 +72,10 @@ struct FuzzRun {
 
     private mutating func run(_ iteration: UInt64) throws -> Bool {
         Watch.begin(name(iteration))
-        if let stream {
-            let bytes = try stream.bytes(seed: options.seed, iteration: iteration)
-            return run(bytes, by: stream, as: name(iteration))
+        if let trial {
+            var generator = SeededGenerator(seed: options.seed, iteration: iteration)
+            let bytes = try trial.bytes(using: &generator)
+            return run(bytes, by: trial, as: name(iteration))
         }
         guard let pathTrial, iteration % 8 == 7 else {
             let next = Case(options.target, seeds, seed: options.seed, iteration: iteration)
@@ -89,10 +91,10 @@ struct FuzzRun {
         }
     }
 
-    private mutating func run(_ bytes: [UInt8], by stream: StreamTrial, as name: String) -> Bool {
+    private mutating func run(_ bytes: [UInt8], by trial: any ByteTrial, as name: String) -> Bool {
         Watch.begin(name)
         do {
-            try stream.judge(bytes, &oracle.reach)
+            try trial.judge(bytes, &oracle.reach)
             return true
         } catch {
             print("\(name): \((error as? Violation)?.promise ?? "failed with \(error)")")

@@ -4,13 +4,11 @@ internal import TestSupport
 
 /// Delta streams and digest maps that are damaged on purpose, and what must hold for any file that is
 /// read as one.
-struct StreamTrial {
+struct StreamTrial: ByteTrial {
     let format: StreamFormat
+    let noun = "files"
 
-    /// The bytes that a number stands for; the same at each call.
-    func bytes(seed: UInt64, iteration: UInt64) throws -> [UInt8] {
-        var generator = SeededGenerator(seed: seed)
-        generator = SeededGenerator(seed: generator.next() ^ iteration &* 0x9E37_79B9_7F4A_7C15)
+    func bytes(using generator: inout SeededGenerator) throws -> [UInt8] {
         let seed =
             switch format {
             case .delta: try Self.delta(&generator)
@@ -20,7 +18,6 @@ struct StreamTrial {
         return mutator.mutated()
     }
 
-    /// - Throws: ``Violation``.
     func judge(_ bytes: [UInt8], _ reach: inout Reach) throws {
         switch format {
         case .delta: try DeltaOracle(bytes).judge(&reach)

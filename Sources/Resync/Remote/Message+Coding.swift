@@ -4,7 +4,7 @@ internal import Storage
 
 extension Message {
     /// The most that a message of each kind may hold, in bytes.
-    static func maximumByteCount(_ kind: Kind) -> Int {
+    package static func maximumByteCount(_ kind: Kind) -> Int {
         switch kind {
         case .hello: 1024
         case .open: OpenRequest.pathOffset + 2 + OpenRequest.maximumPathByteCount
@@ -25,7 +25,7 @@ extension Message {
         }
     }
 
-    var kind: Kind {
+    package var kind: Kind {
         switch self {
         case .hello: .hello
         case .open: .open
@@ -46,7 +46,7 @@ extension Message {
     }
 
     /// The bytes of the message, without its kind.
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var fields = FieldWriter()
         switch self {
         case .hello(let hello): hello.encode(into: &fields)
@@ -73,7 +73,7 @@ extension Message {
     /// Decodes and checks a message by its form. What its numbers mean is checked by who gets it.
     ///
     /// - Throws: ``ResyncError/protocolViolation(_:)``.
-    init(_ kind: Kind, _ bytes: [UInt8]) throws(ResyncError) {
+    package init(_ kind: Kind, _ bytes: [UInt8]) throws(ResyncError) {
         var fields = FieldReader(bytes, of: kind)
         switch kind {
         case .hello:

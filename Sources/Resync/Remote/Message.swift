@@ -5,7 +5,7 @@ internal import VHDX
 ///
 /// The *sender* has the primary, the *receiver* the replica. Which of them called the other, the
 /// client, makes no difference after the first messages.
-enum Message: Equatable, Sendable {
+package enum Message: Equatable, Sendable {
     /// First from each side, at once.
     case hello(Hello)
     /// From the client: what it wants.
@@ -36,7 +36,7 @@ enum Message: Equatable, Sendable {
     case failure(PeerFailure)
 
     /// The number of each message in its frame. 0 is the keep-alive of the connection.
-    enum Kind: UInt8, CaseIterable, Sendable {
+    package enum Kind: UInt8, CaseIterable, Sendable {
         case hello = 1
         case open, source, target, digests, nodesWanted, nodes, blocksWanted, blocks, records
         case settled, finish, status, result, failure
@@ -50,7 +50,7 @@ enum Message: Equatable, Sendable {
 ///          8     2  version   the newest that it knows
 ///         10     2  oldest    and the oldest
 ///         12     4  features  0
-struct Hello: Equatable, Sendable {
+package struct Hello: Equatable, Sendable {
     var version: UInt16 = Self.newest
     var oldest: UInt16 = Self.newest
     var features: UInt32 = 0
@@ -79,7 +79,7 @@ enum ClientRole: UInt8, Sendable {
 ///         24    16  expected state  data write GUID that a committed run was to give the replica
 ///         40     2  path length
 ///         42        path            UTF-8
-struct OpenRequest: Equatable, Sendable {
+package struct OpenRequest: Equatable, Sendable {
     var role: ClientRole
     var format = DiskFormat.automatic
     var flags: Flags = []
@@ -116,7 +116,7 @@ struct OpenRequest: Equatable, Sendable {
 ///         84     4  physical sector size
 ///         88     1  fixed               1: all blocks of the image are allocated
 ///         89     7  0
-struct SourceOffer: Equatable, Sendable {
+package struct SourceOffer: Equatable, Sendable {
     var virtualSize: UInt64
     var state: DiskState
     /// What an image like it is made from; nil for a raw disk.
@@ -142,7 +142,7 @@ struct ImageShape: Equatable, Sendable {
 ///         40     8  held blocks   that an earlier run has received already
 ///         48     4  flags         bit 0: the replica is in the expected state, and whole
 ///         52     4  0
-struct TargetOffer: Equatable, Sendable {
+package struct TargetOffer: Equatable, Sendable {
     var virtualSize: UInt64
     var salt: GUID
     var resultState: GUID
@@ -157,7 +157,7 @@ struct TargetOffer: Equatable, Sendable {
 ///     offset  size  field
 ///          0     4  windows  how many; bit 31: they hold nothing but zeros, and no digest follows
 ///          4     8  digest   of their nodes
-struct WindowRange: Equatable, Sendable {
+package struct WindowRange: Equatable, Sendable {
     var windowCount: UInt32
     /// Nil: nothing but zeros.
     var digest: ShortDigest?
@@ -171,10 +171,10 @@ struct WindowRange: Equatable, Sendable {
 ///          0    32  root digest  of the primary
 ///         32     8  differing    blocks that differ, where the sender has counted them
 ///         40        counts       of the sender
-struct Finish: Equatable, Sendable {
+package struct Finish: Equatable, Sendable {
     var root: BlockDigest
     var differingBlockCount: UInt64
-    var counts: RemoteCounts
+    package var counts: RemoteCounts
 
     static let byteCount = 40 + RemoteCounts.byteCount
 }
@@ -187,7 +187,7 @@ struct Finish: Equatable, Sendable {
 ///          8     8  bytes done   of this phase
 ///         16     8  bytes to do  0: not known
 ///         24        counts       of the receiver
-struct RemoteStatus: Equatable, Sendable {
+package struct RemoteStatus: Equatable, Sendable {
     var phase: ResyncPhase
     var bytesDone: UInt64
     var bytesToDo: UInt64
@@ -207,12 +207,12 @@ struct RemoteStatus: Equatable, Sendable {
 ///         40        counts          of the receiver
 ///                2  journal length
 ///                   journal         path of the journal that was found, UTF-8
-struct RemoteResult: Equatable, Sendable {
+package struct RemoteResult: Equatable, Sendable {
     var root: BlockDigest
     var preparation: ReplicaPreparation
     var recovery: ReplicaRecovery.Outcome
     var isVerified: Bool
-    var counts: RemoteCounts
+    package var counts: RemoteCounts
 }
 
 /// Why the other side could not go on.
@@ -242,7 +242,7 @@ public struct PeerFailure: Equatable, Sendable {
 }
 
 /// What one side counts and the other side reports: eight bytes each, in this order.
-struct RemoteCounts: Equatable, Sendable {
+package struct RemoteCounts: Equatable, Sendable {
     var blocksSkipped: UInt64 = 0
     var blocksCompared: UInt64 = 0
     var blocksDiffering: UInt64 = 0

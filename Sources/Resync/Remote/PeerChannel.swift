@@ -34,7 +34,7 @@ public final class PeerChannel: Sendable {
     /// Greets the other side, and learns which version both speak.
     ///
     /// - Throws: ``ResyncError/unsupportedProtocol(oldest:newest:)``.
-    func checkGreeting() throws(ResyncError) {
+    package func checkGreeting() throws(ResyncError) {
         guard case .hello(let hello) = try next() else {
             throw .protocolViolation("no greeting")
         }
@@ -72,7 +72,7 @@ public final class PeerChannel: Sendable {
     /// The next message; nil where the other side has ended between two of them.
     ///
     /// - Throws: ``ResyncError/peer(name:failure:)`` where it has failed.
-    func receive() throws(ResyncError) -> Message? {
+    package func receive() throws(ResyncError) -> Message? {
         let frame: Frame?
         do throws(TransportError) {
             frame = try frames.receive()

@@ -1,4 +1,4 @@
-internal import Storage
+package import Storage
 
 /// The receiver's side of a comparison: says what its disk holds, as far as the sender asks for it, and
 /// follows what the sender sends, to the root digest that the disk will have.
@@ -6,7 +6,7 @@ internal import Storage
 /// A value without input and output: what comes in are windows that were hashed and messages; what
 /// comes out are messages and records. Memory is bounded by ``RemoteGeometry/maximumBlocksAhead``,
 /// whatever the sender says.
-struct ReceiverSession: ~Copyable, Sendable {
+package struct ReceiverSession: ~Copyable, Sendable {
     let geometry: RemoteGeometry
 
     /// What the sender has asked of a range of windows.
@@ -42,7 +42,7 @@ struct ReceiverSession: ~Copyable, Sendable {
     /// Windows that were told of since the sender asked for more.
     private var quietWindowCount: UInt64 = 0
     /// Blocks in which the disk differs from what was recorded.
-    private(set) var differingBlockCount: UInt64 = 0
+    package private(set) var differingBlockCount: UInt64 = 0
 
     /// After so many windows in a row that the sender asked nothing about, digests stand for more.
     private static let quietWindowLimit: UInt64 = 64
@@ -52,7 +52,7 @@ struct ReceiverSession: ~Copyable, Sendable {
     ///   - stream: The header of the stream that the records are for.
     ///   - salt: Of all short digests.
     /// - Throws: ``ResyncError/outOfMemory(_:)``.
-    init(for stream: DeltaHeader, salt: GUID) throws(ResyncError) {
+    package init(for stream: DeltaHeader, salt: GUID) throws(ResyncError) {
         let zeros = try ZeroDigests(of: stream)
         let digester = try ShortDigester(salt: salt, zeros: zeros)
         let baseTree = try stream.tree()
@@ -67,20 +67,20 @@ struct ReceiverSession: ~Copyable, Sendable {
     }
 
     /// Whether another window may be hashed, and told of.
-    var canHash: Bool {
+    package var canHash: Bool {
         own.digestCount < RemoteGeometry.maximumBlocksAhead
             && told.count < RemoteGeometry.maximumRangesAhead
     }
 
     /// Whether the sender was told of the whole disk.
-    var hasToldAll: Bool { toldEnd == geometry.windowCount }
+    package var hasToldAll: Bool { toldEnd == geometry.windowCount }
 
     // MARK: The own disk
 
     /// The next window of the replica was hashed.
     ///
     /// - Returns: what the sender is to be told.
-    mutating func hashed(_ run: DigestRun) -> [WindowRange] {
+    package mutating func hashed(_ run: DigestRun) -> [WindowRange] {
         own.append(run)
         let last = own.end - 1
         let isZero = own.digests(of: last) == nil
@@ -118,7 +118,7 @@ struct ReceiverSession: ~Copyable, Sendable {
     // MARK: What comes in
 
     /// What follows from a message of the sender.
-    enum Step: Sendable {
+    package enum Step: Sendable {
         case nothing
         case answer(Message)
         /// What the sender has sent, in order, to be written.
@@ -130,7 +130,7 @@ struct ReceiverSession: ~Copyable, Sendable {
     /// A message came, after the sender was sent a target.
     ///
     /// - Throws: ``ResyncError/protocolViolation(_:)`` or ``ResyncError/damagedDelta(path:what:at:)``.
-    mutating func received(
+    package mutating func received(
         _ message: Message, from peer: String
     ) throws(ResyncError) -> Step {
         switch message {
@@ -247,7 +247,9 @@ struct ReceiverSession: ~Copyable, Sendable {
     ///
     /// - Returns: the root digests of the disk as it is, and as it will be.
     /// - Throws: ``ResyncError/protocolViolation(_:)``.
-    consuming func finished() throws(ResyncError) -> (base: BlockDigest, result: BlockDigest) {
+    package consuming func finished() throws(ResyncError) -> (
+        base: BlockDigest, result: BlockDigest
+    ) {
         guard hasToldAll else {
             throw .protocolViolation("an end before the disks were compared")
         }

@@ -4,10 +4,10 @@ internal import Storage
 ///
 /// A node lies within one window. Windows are what is hashed in one go; a range of windows is what is
 /// compared first.
-struct RemoteGeometry: Equatable, Sendable {
-    let virtualSize: UInt64
+package struct RemoteGeometry: Equatable, Sendable {
+    package let virtualSize: UInt64
     /// Bytes in a block.
-    let blockSize: Int
+    package let blockSize: Int
 
     /// Virtual bytes in a window: little enough that what differs in one is on its way while the next
     /// is hashed, and at least a few blocks.
@@ -23,6 +23,11 @@ struct RemoteGeometry: Equatable, Sendable {
     static let maximumBlocksAhead = 262_144
     /// The most ranges of windows, of zeros too, that a receiver may have told of ahead of that.
     static let maximumRangesAhead = 4096
+
+    package init(virtualSize: UInt64, blockSize: Int) {
+        self.virtualSize = virtualSize
+        self.blockSize = blockSize
+    }
 
     /// How many blocks the disk has; the last one may be short.
     var blockCount: UInt64 {

@@ -1,12 +1,12 @@
 internal import Storage
 
 /// What differs in a window, and what the primary had there when it was compared.
-struct DifferingWindow: Equatable, Sendable {
-    var window: UInt64
+package struct DifferingWindow: Equatable, Sendable {
+    package var window: UInt64
     /// Of all blocks of the window; nil where they are zeros.
-    var digests: [BlockDigest]?
+    package var digests: [BlockDigest]?
     /// For each block of the window, whether the replica has something else.
-    var differs: [Bool]
+    package var differs: [Bool]
 }
 
 /// The sender's side of a comparison: finds, from the digests of its own disk and from what the
@@ -15,7 +15,7 @@ struct DifferingWindow: Equatable, Sendable {
 /// A value without input and output: what comes in are windows that were hashed and messages; what
 /// comes out are messages, and windows of which blocks are to be sent. Memory is bounded by
 /// ``RemoteGeometry/maximumBlocksAhead``, whatever the receiver says.
-struct SenderSession: ~Copyable, Sendable {
+package struct SenderSession: ~Copyable, Sendable {
     let geometry: RemoteGeometry
     /// Whether blocks are only counted: then all of them are looked for, one by one.
     let isDryRun: Bool
@@ -72,7 +72,7 @@ struct SenderSession: ~Copyable, Sendable {
     private static let maximumOpenRangeCount = 2 * RemoteGeometry.maximumRangesAhead
     private static let maximumOpenBlockCount = 2 * RemoteGeometry.maximumBlocksAhead
 
-    init(
+    package init(
         _ geometry: RemoteGeometry, _ zeros: ZeroDigests, isDryRun: Bool
     ) throws(ResyncError) {
         digester = try ShortDigester(salt: .zero, zeros: zeros)
@@ -101,16 +101,16 @@ struct SenderSession: ~Copyable, Sendable {
     }
 
     /// Whether another window may be hashed: what was hashed must not run away from what is settled.
-    var canHash: Bool {
+    package var canHash: Bool {
         own.digestCount < RemoteGeometry.maximumBlocksAhead
             && compared.count < RemoteGeometry.maximumRangesAhead
     }
 
     /// Whether all windows were hashed, compared and settled.
-    var isDone: Bool { settledEnd == geometry.windowCount }
+    package var isDone: Bool { settledEnd == geometry.windowCount }
 
     /// What to do with the disk next.
-    enum Step: Equatable, Sendable {
+    package enum Step: Equatable, Sendable {
         /// Hash the next window.
         case hash
         /// Hash the next window and send what is not zero in it: the receiver has nothing but zeros there,
@@ -122,7 +122,7 @@ struct SenderSession: ~Copyable, Sendable {
         case wait
     }
 
-    var nextStep: Step {
+    package var nextStep: Step {
         // To hash what will be read again to be sent would gain nothing.
         if comparedEnd == own.end, let range = announced.first, range.digest == nil {
             if settledEnd == own.end { return .sendAtOnce }
@@ -133,7 +133,7 @@ struct SenderSession: ~Copyable, Sendable {
     }
 
     /// Messages to the receiver that came up since the last call. They may overtake records.
-    mutating func takeOutgoing() -> [Message] {
+    package mutating func takeOutgoing() -> [Message] {
         defer { outgoing = [] }
         return outgoing
     }
@@ -141,7 +141,7 @@ struct SenderSession: ~Copyable, Sendable {
     // MARK: What comes in
 
     /// The next window of the primary was hashed.
-    mutating func hashed(_ run: DigestRun) {
+    package mutating func hashed(_ run: DigestRun) {
         own.append(run)
         compareAhead()
     }
@@ -150,7 +150,7 @@ struct SenderSession: ~Copyable, Sendable {
     /// nothing but zeros there.
     ///
     /// - Precondition: ``nextStep`` said so before it was hashed.
-    mutating func sentAtOnce(_ run: DigestRun) {
+    package mutating func sentAtOnce(_ run: DigestRun) {
         precondition(nextStep == .sendAtOnce)
         own.append(run)
         takeAnnounced(1)
@@ -226,7 +226,7 @@ struct SenderSession: ~Copyable, Sendable {
 
     /// The next window of which blocks are to be sent, in order; nil where nothing is known to be.
     /// It counts as settled when the next one is asked for.
-    mutating func nextDifference() -> DifferingWindow? {
+    package mutating func nextDifference() -> DifferingWindow? {
         while let range = compared.first {
             let window = max(settledEnd, range.windows.lowerBound)
             guard window < range.windows.upperBound else {
@@ -258,14 +258,14 @@ struct SenderSession: ~Copyable, Sendable {
     }
 
     /// Everything that differs in a window that ``nextDifference()`` gave was sent.
-    mutating func sent(_ window: UInt64) {
+    package mutating func sent(_ window: UInt64) {
         precondition(window == max(settledEnd, compared.first?.windows.lowerBound ?? settledEnd))
         settle(window + 1)
     }
 
     /// What the receiver has to be told of what is settled, behind all records that were sent: now and
     /// then, so that it can go on.
-    mutating func takeSettled() -> UInt64? {
+    package mutating func takeSettled() -> UInt64? {
         guard settledEnd - toldEnd >= geometry.settledLimit else { return nil }
         toldEnd = settledEnd
         return settledEnd

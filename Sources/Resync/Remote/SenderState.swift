@@ -1,19 +1,19 @@
 /// What a sender knows of a run: its session, and what the receiver has said beside that.
 ///
 /// A value without input and output, like the session.
-struct SenderState: ~Copyable, Sendable {
-    var session: SenderSession
+package struct SenderState: ~Copyable, Sendable {
+    package var session: SenderSession
     private(set) var target: TargetOffer?
     private(set) var result: RemoteResult?
     var failure: ResyncError?
     /// Whether everything was sent, so that nothing but the result may come.
-    var isFinished = false
+    package var isFinished = false
     private let expectsDone: Bool
 
     /// - Parameters:
     ///   - session: One that has not begun.
     ///   - expectsDone: Whether the receiver was asked about a run that it may have finished.
-    init(_ session: consuming SenderSession, expectsDone: Bool) {
+    package init(_ session: consuming SenderSession, expectsDone: Bool) {
         self.session = session
         self.expectsDone = expectsDone
     }
@@ -25,7 +25,7 @@ struct SenderState: ~Copyable, Sendable {
     ///
     /// - Returns: whether nothing follows.
     /// - Throws: ``ResyncError/protocolViolation(_:)``.
-    mutating func received(_ message: Message) throws(ResyncError) -> Bool {
+    package mutating func received(_ message: Message) throws(ResyncError) -> Bool {
         // From then on the receiver works alone, or has nothing to do.
         let isWaiting = isFinished || isDone
         switch message {

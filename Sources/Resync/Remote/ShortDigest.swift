@@ -4,7 +4,7 @@ internal import Storage
 ///
 /// They are salted, anew in each run, so that no content can be made for which they are equal by
 /// design. Whether the disks are equal in the end is proven by the root digests, not by these.
-struct ShortDigest: Equatable, Sendable {
+package struct ShortDigest: Equatable, Sendable {
     var value: UInt64
 
     static let byteCount = 8
