@@ -67,6 +67,8 @@ struct ReceiverScriptMaker {
     private mutating func range(
         _ isRight: Bool, where isWanted: (ReceiverModel.Told) -> Bool
     ) -> ReceiverModel.Told? {
+        // One that begins before what is settled is there until all of it is.
+        if !isRight, writer.generator.once(in: 2) { return model.told.first }
         let settled = disk.geometry.window(behind: model.position)
         let ranges = model.told.filter {
             !isRight || !$0.isZero && $0.windows.lowerBound >= settled && isWanted($0)
@@ -135,16 +137,19 @@ struct ReceiverScriptMaker {
             record.put(UInt32(1), at: 0)
             record.put(count, at: 16)
         } else {
-            let count = min(count, max(1, (1 << 20) / blockSize))
+            // Content that has its digests takes time to hash: less of it, and not often.
+            let isTrue = blockSize <= 1 << 18 && writer.generator.once(in: 6)
+            let count = min(count, max(1, (1 << (isTrue ? 18 : 20)) / blockSize))
             record.put(UInt32(2), at: 0)
             record.put(UInt32(count), at: 16)
-            let whole = (first + count) * blockSize <= disk.geometry.virtualSize
+            let isWhole = (first + count) * blockSize <= disk.geometry.virtualSize
             let payload: [UInt8]
-            if whole, count * blockSize <= 1 << 18, writer.generator.once(in: 6) {
+            if isTrue, isWhole {
                 let byte = UInt8(1 + writer.generator.below(255))
                 let hasher = SHA256Hasher()
                 let leaf = hasher.digest([UInt8](repeating: byte, count: Int(blockSize)))
                 for _ in 0..<count { record += leaf }
+                if writer.generator.once(in: 4) { record[record.count - 1] ^= 1 }
                 payload = Self.run(of: byte, count: Int(count * blockSize))
             } else {
                 for block in first..<first + count { record += leaf(of: block) }

@@ -98,8 +98,8 @@ struct SenderScriptMaker {
         payload.put(disk.geometry.virtualSize, at: 0)
         payload.replaceSubrange(8..<24, with: writer.script.salt)
         payload.put(writer.generator.next() % (disk.geometry.blockCount + 1), at: 40)
-        payload.put(
-            UInt32(writer.script.expectsDone && writer.generator.once(in: 8) ? 1 : 0), at: 48)
+        let mayBeDone = writer.script.expectsDone || writer.generator.once(in: 8)
+        payload.put(UInt32(mayBeDone && writer.generator.once(in: 8) ? 1 : 0), at: 48)
         if writer.generator.once(in: 24) { payload = writer.maker.damage(4, payload) }
         send(RawMessage(4, payload))
     }
@@ -158,7 +158,7 @@ struct SenderScriptMaker {
         }
         // Below a digest that was made up some node must be, too.
         var trial = expected
-        if kind == 7, !digests.isEmpty,
+        if kind == 7, !digests.isEmpty, !writer.generator.once(in: 40),
             !trial.takes(RawMessage(7, first: asked, digests: digests))
                 || writer.generator.once(in: 8)
         {
@@ -188,7 +188,9 @@ struct SenderScriptMaker {
 
     /// Goes on to the end, where that is near.
     private mutating func complete() {
-        guard disk.geometry.windowCount <= 300, writer.generator.once(in: 2) else { return }
+        guard disk.geometry.windowCount <= SessionTrial.longWindowCount,
+            writer.generator.once(in: 2)
+        else { return }
         for _ in 0..<400 where isOpen && !model.isDone {
             hash(64)
             announce(isRight: true)

@@ -53,7 +53,7 @@ struct SessionDisk {
         let isZero =
             zeroShare == 255 ? window % 2 == 0 : UInt8(truncatingIfNeeded: kind) < zeroShare
         guard isOther else { return isZero }
-        return isZero ? kind >> 8 & 15 != 0 : kind >> 24 & 3 == 0 && kind >> 32 & 3 == 0
+        return isZero ? kind >> 8 & 3 != 0 : kind >> 24 & 3 == 0 && kind >> 32 & 3 == 0
     }
 
     private func number(of block: UInt64) -> UInt64 {
@@ -62,7 +62,13 @@ struct SessionDisk {
         let kind = mixed(window, 1)
         let blocks = geometry.blocks(in: window)
         let isFirst = block == blocks.lowerBound
-        let number = kind >> 16 & 3 == 0 && !isFirst ? mixed(block, 2) & 3 : 1
+        // Some windows have all kinds of blocks, some zeros behind their first one.
+        let number: UInt64 =
+            switch kind >> 16 & 3 {
+            case 0 where !isFirst: mixed(block, 2) & 3
+            case 1 where !isFirst: 0
+            default: 1
+            }
         guard isOther, kind >> 24 & 3 == 0 else { return number }
         if kind >> 32 & 3 == 1 { return 2 }
         return kind >> 40 % UInt64(blocks.count) == block - blocks.lowerBound ? number + 1 : number

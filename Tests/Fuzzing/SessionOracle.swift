@@ -100,6 +100,9 @@ struct SessionOracle {
                 throw Violation("the whole disk was told of, or not, wrongly")
             }
         }
+        guard session.canHash == expected.model.canHash else {
+            throw Violation("another window may be hashed: \(session.canHash), wrongly")
+        }
     }
 
     /// What is answered, or taken of records and what they hold.

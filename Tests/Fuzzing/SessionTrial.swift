@@ -4,9 +4,19 @@ internal import TestSupport
 struct SessionTrial: ByteTrial {
     let noun = "runs"
 
+    /// So many windows of blocks of 64 KiB have more blocks than either side may keep: it must forget
+    /// some to come to the end.
+    static let longWindowCount: UInt64 = 600
+
     func bytes(using generator: inout SeededGenerator) throws -> [UInt8] {
         let isFlood = generator.once(in: 150)
-        let script = isFlood ? Self.largeScript(&generator) : Self.script(&generator)
+        let isLong = !isFlood && generator.once(in: 100)
+        var script = isFlood ? Self.largeScript(&generator) : Self.script(&generator)
+        if isLong {
+            script.blockShift = 16
+            script.virtualSize = Self.longWindowCount << 26
+            script.zeroShare = 0
+        }
         if script.isSender {
             var maker = SenderScriptMaker(script, generator)
             return maker.made(isFlood: isFlood).bytes
@@ -44,6 +54,8 @@ struct SessionTrial: ByteTrial {
         case 8...15: size -= UInt64(generator.below(1 << shift))
         case 16: size = UInt64(Int64.max) - UInt64(generator.below(4096))
         case 17: size = UInt64(generator.below(2))
+        // A short last node of whole blocks.
+        case 18...23: size -= UInt64(generator.below(max(1, 1 << (26 - shift)))) << UInt64(shift)
         default: break
         }
         var script = SessionScript(
