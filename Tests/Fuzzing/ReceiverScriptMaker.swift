@@ -94,7 +94,9 @@ struct ReceiverScriptMaker {
         var bits = (0..<count).map { _ in writer.generator.once(in: 4) }
         bits[writer.generator.below(count)] = true
         if !isRight, writer.generator.once(in: 2) {
-            bits += Array(repeating: writer.generator.once(in: 2), count: writer.generator.below(9))
+            // In the last byte, or in one more.
+            let rest = writer.generator.once(in: 2) ? (8 - count % 8) % 8 : 8
+            bits += Array(repeating: !writer.generator.once(in: 4), count: rest)
         }
         let first = writer.number(
             near: found.windows.lowerBound, isRight: isRight || writer.generator.once(in: 2))
@@ -125,6 +127,7 @@ struct ReceiverScriptMaker {
         }
         guard !payload.isEmpty else { return }
         if !isRight { damage(&payload) }
+        if !isRight, writer.generator.once(in: 12) { payload = [] }
         send(RawMessage(10, payload))
     }
 
@@ -190,6 +193,8 @@ struct ReceiverScriptMaker {
         let landmarks = [
             model.position, model.toldEnd, disk.geometry.blockCount, disk.geometry.blocksPerWindow,
             disk.geometry.blocks(in: 0..<model.toldEnd).upperBound, 1 << 20,
+            // So many blocks that their end is 2^64.
+            0 &- first.number(UInt64.self, at: 8),
         ]
         switch writer.generator.below(8) {
         case 0...3:
