@@ -33,7 +33,7 @@ bench-short: build
 bench-link: build
 	Benchmarks/link
 
-# Damaged images, thousands a minute: each target for so many seconds. Another seed, other images.
+# Damaged images, streams and messages, thousands a minute: each target for so many seconds. Another seed, other images.
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 1
 FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain delta map \
