@@ -27,6 +27,7 @@ let package = Package(
             name: "CSystem",
             cSettings: [.define("_GNU_SOURCE")]
         ),
+        .target(name: "CSHA256"),
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
@@ -45,7 +46,7 @@ let package = Package(
         .target(
             name: "Resync",
             dependencies: [
-                "BlockIO", "VHDX", "Transport", "Storage", "CLZ4", "COpenSSL", "CSystem",
+                "BlockIO", "VHDX", "Transport", "Storage", "CLZ4", "COpenSSL", "CSHA256", "CSystem",
             ],
             swiftSettings: rules
         ),
@@ -94,7 +95,7 @@ let package = Package(
         .testTarget(
             name: "ResyncTests",
             dependencies: [
-                "TestSupport", "Resync", "BlockIO", "VHDX", "Transport", "Storage",
+                "TestSupport", "Resync", "BlockIO", "VHDX", "Transport", "Storage", "CSHA256",
             ],
             exclude: ["delta_stream.py", "digest_tree.py", "short_digest.py"],
             swiftSettings: rules

@@ -39,53 +39,81 @@ struct BlockComparison: Sendable {
         var replicaDigest: BlockDigest
         var differs: Bool
         var primaryIsZero: Bool
+    }
+
+    /// What came of the blocks of an item.
+    struct Findings: Sendable {
+        var blocks: [Finding]
         var bytesHashed: UInt64
     }
 
-    /// Compares one block that lies in the primary's buffer with a digest.
+    /// Compares blocks that lie in both buffers at these places, or in the primary's alone where of the
+    /// replica only digests are here. Digests are taken where bytes do not say everything: once of two
+    /// blocks that are equal, and of none that is zero.
     func compare(
-        _ item: WorkItem, blockAt bytes: Range<Int>, with digest: BlockDigest,
-        zeroDigest: BlockDigest, worker: inout Worker
-    ) -> Finding {
-        let isZero = !item.readsPrimary || ZeroScan.isZero(worker.primary.bytes.extracting(bytes))
-        let primaryDigest = isZero ? zeroDigest : worker.digestOfPrimary(bytes)
-        return Finding(
-            primaryDigest: primaryDigest, replicaDigest: digest, differs: primaryDigest != digest,
-            primaryIsZero: isZero, bytesHashed: isZero ? 0 : UInt64(bytes.count))
+        _ item: WorkItem, blocksAt places: [Range<Int>], _ content: ReplicaContent,
+        worker: inout Worker
+    ) -> Findings {
+        var findings: [Finding] = []
+        var toHash = ToHash()
+        for (index, bytes) in places.enumerated() {
+            let zeroDigest = bytes.count == zeros.blockSize ? zeros.block : zeros.lastBlock
+            let primaryIsZero =
+                !item.readsPrimary || ZeroScan.isZero(worker.primary.bytes.extracting(bytes))
+            var finding = Finding(
+                primaryDigest: zeroDigest, replicaDigest: zeroDigest, differs: false,
+                primaryIsZero: primaryIsZero)
+            if let known = content.digest(ofBlock: item.first + index) {
+                finding.replicaDigest = known
+                finding.differs = zeroDigest != known
+                if !primaryIsZero { toHash.primary.append((index, bytes)) }
+            } else {
+                finding.differs = !isEqual(item, bytes, primaryIsZero: primaryIsZero, worker)
+                if comparison == .hash {
+                    if !primaryIsZero { toHash.primary.append((index, bytes)) }
+                    if finding.differs, item.readsReplica,
+                        !ZeroScan.isZero(worker.replica.bytes.extracting(bytes))
+                    {
+                        toHash.replica.append((index, bytes))
+                    }
+                }
+            }
+            findings.append(finding)
+        }
+        let digests = worker.digests(
+            ofPrimary: toHash.primary.map(\.bytes), ofReplica: toHash.replica.map(\.bytes))
+        for ((index, _), digest) in zip(toHash.primary, digests.primary) {
+            findings[index].primaryDigest = digest
+            if content.digest(ofBlock: item.first + index) != nil {
+                findings[index].differs = digest != findings[index].replicaDigest
+            } else if !findings[index].differs {
+                findings[index].replicaDigest = digest
+            }
+        }
+        for ((index, _), digest) in zip(toHash.replica, digests.replica) {
+            findings[index].replicaDigest = digest
+        }
+        return Findings(blocks: findings, bytesHashed: toHash.byteCount)
     }
 
-    /// Compares one block that lies in both buffers at the same place.
-    func compare(
-        _ item: WorkItem, blockAt bytes: Range<Int>, zeroDigest: BlockDigest,
-        worker: inout Worker
-    ) -> Finding {
-        let primaryIsZero =
-            !item.readsPrimary || ZeroScan.isZero(worker.primary.bytes.extracting(bytes))
-        let isEqual: Bool
-        if item.readsPrimary && item.readsReplica {
-            isEqual = ZeroScan.isEqual(
-                worker.primary.bytes.extracting(bytes), worker.replica.bytes.extracting(bytes))
-        } else if item.readsReplica {
-            isEqual = ZeroScan.isZero(worker.replica.bytes.extracting(bytes))
-        } else {
-            isEqual = primaryIsZero
+    /// Blocks of an item, by their index in it, that have to be hashed.
+    private struct ToHash {
+        var primary: [(index: Int, bytes: Range<Int>)] = []
+        var replica: [(index: Int, bytes: Range<Int>)] = []
+
+        var byteCount: UInt64 {
+            UInt64((primary + replica).reduce(0) { $0 + $1.bytes.count })
         }
-        var finding = Finding(
-            primaryDigest: zeroDigest, replicaDigest: zeroDigest, differs: !isEqual,
-            primaryIsZero: primaryIsZero, bytesHashed: 0)
-        guard comparison == .hash else { return finding }
-        if !primaryIsZero {
-            finding.primaryDigest = worker.digestOfPrimary(bytes)
-            finding.bytesHashed += UInt64(bytes.count)
+    }
+
+    private func isEqual(
+        _ item: WorkItem, _ bytes: Range<Int>, primaryIsZero: Bool, _ worker: borrowing Worker
+    ) -> Bool {
+        guard item.readsReplica else { return primaryIsZero }
+        guard item.readsPrimary else {
+            return ZeroScan.isZero(worker.replica.bytes.extracting(bytes))
         }
-        if isEqual {
-            finding.replicaDigest = finding.primaryDigest
-        } else if item.readsReplica,
-            !ZeroScan.isZero(worker.replica.bytes.extracting(bytes))
-        {
-            finding.replicaDigest = worker.digestOfReplica(bytes)
-            finding.bytesHashed += UInt64(bytes.count)
-        }
-        return finding
+        return ZeroScan.isEqual(
+            worker.primary.bytes.extracting(bytes), worker.replica.bytes.extracting(bytes))
     }
 }

@@ -18,7 +18,7 @@ extension ComparisonEngine {
             let digest = window.digests?[index] ?? zeroDigest
             return BlockComparison.Finding(
                 primaryDigest: digest, replicaDigest: .zero, differs: window.differs[index],
-                primaryIsZero: digest == zeroDigest, bytesHashed: 0)
+                primaryIsZero: digest == zeroDigest)
         }
         let items = items(of: findings)
         sink.beginWindow(itemCount: items.count)
@@ -48,9 +48,11 @@ extension ComparisonEngine {
             try read(primary, .primary, range, into: &worker.primary)
             counts.bytesRead = range.byteCount
             counts.bytesHashed = range.byteCount
-            for (index, finding) in findings.enumerated() {
-                let digest = worker.digestOfPrimary(bytes(ofBlock: index, in: range))
-                guard digest == finding.primaryDigest else { throw .primaryChanged(path: path) }
+            let digests = worker.digests(
+                ofPrimary: places(of: item, in: range), ofReplica: []
+            ).primary
+            guard digests == findings.map(\.primaryDigest) else {
+                throw .primaryChanged(path: path)
             }
         }
         _ = try record(findings, item, range, worker: &worker, in: sink)

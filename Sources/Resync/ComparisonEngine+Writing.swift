@@ -94,11 +94,11 @@ extension ComparisonEngine {
         _ item: WorkItem, _ range: Range<UInt64>, worker: inout Worker,
         into result: Lock<WindowResult>
     ) throws(ResyncError) {
-        for index in 0..<item.count {
-            let start = index * options.blockSize
-            let bytes = start..<min(start + options.blockSize, Int(range.byteCount))
-            let digest = worker.digestOfReplica(bytes)
-            result.withLock { $0.replicaDigests[item.first + index] = digest }
+        let digests = worker.digests(ofPrimary: [], ofReplica: places(of: item, in: range)).replica
+        result.withLock { result in
+            for (index, digest) in digests.enumerated() {
+                result.replicaDigests[item.first + index] = digest
+            }
         }
         var counts = ResyncCounts()
         counts.bytesRead = range.byteCount
@@ -110,13 +110,13 @@ extension ComparisonEngine {
     private func compareAgain(
         _ item: WorkItem, _ range: Range<UInt64>, worker: borrowing Worker
     ) throws(ResyncError) {
-        for index in 0..<item.count {
-            let start = index * options.blockSize
-            let bytes = start..<min(start + options.blockSize, Int(range.byteCount))
+        for bytes in places(of: item, in: range) {
             guard
                 ZeroScan.isEqual(
                     worker.primary.bytes.extracting(bytes), worker.replica.bytes.extracting(bytes))
-            else { throw .contentDiffersAfterWriting(at: range.lowerBound + UInt64(start)) }
+            else {
+                throw .contentDiffersAfterWriting(at: range.lowerBound + UInt64(bytes.lowerBound))
+            }
         }
         var counts = ResyncCounts()
         counts.bytesRead = range.byteCount * 2

@@ -39,7 +39,8 @@ struct ComparisonEngine: Sendable {
             pool = try WorkerPool(
                 count: options.workerCount,
                 byteCount: max(WindowPlan.bytesAtOnce, options.blockSize),
-                recordedBlockSize: pass.records ? options.blockSize : nil)
+                recordedBlockSize: pass.records ? options.blockSize : nil,
+                options.hashProvider)
             zeros = try ZeroDigests(virtualSize: virtualSize, blockSize: options.blockSize)
         } catch {
             throw .outOfMemory(error)
@@ -185,8 +186,10 @@ struct ComparisonEngine: Sendable {
             try read(replica, .replica, range, into: &worker.replica)
             counts.bytesRead += range.byteCount
         }
-        let findings = findings(item, range, content, worker: &worker)
-        counts.bytesHashed = findings.reduce(0) { $0 + $1.bytesHashed }
+        let found = blocks.compare(
+            item, blocksAt: places(of: item, in: range), content, worker: &worker)
+        let findings = found.blocks
+        counts.bytesHashed = found.bytesHashed
         if pass.writes {
             counts.bytesWritten = try write(findings, from: worker.primary, range, to: replica)
             counts.bytesApplied = counts.bytesWritten
@@ -214,30 +217,15 @@ struct ComparisonEngine: Sendable {
         }
     }
 
-    private func findings(
-        _ item: WorkItem, _ range: Range<UInt64>, _ content: ReplicaContent, worker: inout Worker
-    ) -> [BlockComparison.Finding] {
-        var findings: [BlockComparison.Finding] = []
-        for index in 0..<item.count {
-            let bytes = bytes(ofBlock: index, in: range)
-            let zeroDigest = bytes.count == options.blockSize ? zeros.block : zeros.lastBlock
-            if let digest = content.digest(ofBlock: item.first + index) {
-                findings.append(
-                    blocks.compare(
-                        item, blockAt: bytes, with: digest, zeroDigest: zeroDigest,
-                        worker: &worker))
-            } else {
-                findings.append(
-                    blocks.compare(item, blockAt: bytes, zeroDigest: zeroDigest, worker: &worker))
-            }
-        }
-        return findings
-    }
-
     /// Where a block of an item lies in the buffers.
     func bytes(ofBlock index: Int, in range: Range<UInt64>) -> Range<Int> {
         let start = index * options.blockSize
         return start..<min(start + options.blockSize, Int(range.byteCount))
+    }
+
+    /// Where all blocks of an item lie in the buffers.
+    func places(of item: WorkItem, in range: Range<UInt64>) -> [Range<Int>] {
+        (0..<item.count).map { bytes(ofBlock: $0, in: range) }
     }
 
     /// Compresses what differs while it is in the cache, and gives it to the sink.
@@ -263,9 +251,8 @@ struct ComparisonEngine: Sendable {
             let end = bytes(ofBlock: run.blocks.upperBound - 1, in: range).upperBound
             var digests = run.blocks.map { findings[$0].primaryDigest }
             if options.comparison == .bytes {
-                for (index, block) in run.blocks.enumerated() {
-                    digests[index] = worker.digestOfPrimary(bytes(ofBlock: block, in: range))
-                }
+                let places = run.blocks.map { bytes(ofBlock: $0, in: range) }
+                digests = worker.digests(ofPrimary: places, ofReplica: []).primary
                 bytesHashed += UInt64(end - start)
             }
             if !item.readsReplica { differences.growth += UInt64(end - start) }

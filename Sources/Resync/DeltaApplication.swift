@@ -23,7 +23,8 @@ struct DeltaApplication: Sendable {
         do throws(OutOfMemory) {
             pool = try WorkerPool(
                 count: options.workerCount,
-                byteCount: max(WindowPlan.bytesAtOnce, header.blockSize))
+                byteCount: max(WindowPlan.bytesAtOnce, header.blockSize),
+                options.hashProvider)
         } catch {
             throw .outOfMemory(error)
         }
@@ -179,12 +180,14 @@ struct DeltaApplication: Sendable {
     ) throws(ResyncError) {
         let range = range(of: blocks)
         try read(range, of: target, worker: &worker)
-        for index in 0..<blocks.count {
-            let start = index * header.blockSize
-            let bytes = start..<min(start + header.blockSize, Int(range.byteCount))
-            guard worker.digestOfReplica(bytes) == digests(index) else {
-                throw .contentDiffersAfterWriting(at: range.lowerBound + UInt64(start))
-            }
+        let end = Int(range.byteCount)
+        let places = (0..<blocks.count).map {
+            $0 * header.blockSize..<min(($0 + 1) * header.blockSize, end)
+        }
+        let found = worker.digests(ofPrimary: [], ofReplica: places).replica
+        for (index, digest) in found.enumerated() where digest != digests(index) {
+            throw .contentDiffersAfterWriting(
+                at: range.lowerBound + UInt64(places[index].lowerBound))
         }
         var counts = ResyncCounts()
         counts.bytesHashed = range.byteCount

@@ -87,10 +87,9 @@ extension DeltaRecord {
             }
         }
         // Only the last block may be shorter than the others.
-        for index in 0..<blockCount {
-            let start = index * blockSize
-            let end = min(start + blockSize, buffer.byteCount)
-            let computed = context.digest(of: buffer.bytes.extracting(start..<end))
+        let end = buffer.byteCount
+        let places = (0..<blockCount).map { $0 * blockSize..<min(($0 + 1) * blockSize, end) }
+        for (index, computed) in context.digests(of: places[...], in: buffer.bytes).enumerated() {
             let stored = digest(at: index)
             guard computed == stored else {
                 throw damage(

@@ -35,6 +35,7 @@ public struct ResyncOptions: Sendable {
     /// Threads that read and hash. More than the machine has cores gain nothing.
     public var workerCount: Int
     public var comparison = Comparison.hash
+    public var hashProvider = HashProvider.automatic
     /// Whether differing blocks are only counted and the replica is opened read-only.
     public var isDryRun = false
     /// Whether the whole replica is read again afterwards, from the device where the kernel can.

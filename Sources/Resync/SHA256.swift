@@ -8,6 +8,7 @@ public import Storage
     private let context: OpaquePointer
     /// Whether ``update(_:)`` was called since the last digest.
     private var isOpen = false
+    private let hashesPairs: Bool
 
     // One lookup for the process: OpenSSL's older calls repeat it for each digest. The algorithm is
     // immutable, and the reference to it is never given back.
@@ -15,7 +16,10 @@ public import Storage
     private nonisolated(unsafe) static let algorithm = unsafe EVP_MD_fetch(nil, "SHA2-256", nil)
 
     /// A context that has seen no bytes.
-    public init() throws(OutOfMemory) {
+    ///
+    /// - Parameter provider: Of the digests of two messages at a time. Others are OpenSSL's.
+    /// - Throws: `OutOfMemory`.
+    public init(_ provider: HashProvider = .openssl) throws(OutOfMemory) {
         guard let algorithm = unsafe Self.algorithm else {
             fatalError("libcrypto offers no SHA2-256: see its configuration, openssl.cnf")
         }
@@ -25,6 +29,7 @@ public import Storage
         // Safe: both are valid; the context holds its own reference to the algorithm.
         Self.check(unsafe EVP_DigestInit_ex2(context, algorithm, nil), "EVP_DigestInit_ex2")
         unsafe self.context = context
+        hashesPairs = provider.hashesPairs
     }
 
     deinit {
@@ -37,6 +42,33 @@ public import Storage
         isOpen = false
         update(bytes)
         return finalize()
+    }
+
+    /// The digests of two messages. Where they have one size, that may take little more time than one.
+    mutating func digests(
+        of first: RawSpan, and second: RawSpan
+    ) -> (first: BlockDigest, second: BlockDigest) {
+        guard hashesPairs, first.byteCount == second.byteCount else {
+            return (digest(of: first), digest(of: second))
+        }
+        return HashProvider.digests(of: first, and: second)
+    }
+
+    /// The digests of some parts of a buffer.
+    mutating func digests(of parts: ArraySlice<Range<Int>>, in bytes: RawSpan) -> [BlockDigest] {
+        var digests: [BlockDigest] = []
+        digests.reserveCapacity(parts.count)
+        var parts = parts
+        while let part = parts.popFirst() {
+            guard let other = parts.popFirst() else {
+                digests.append(digest(of: bytes.extracting(part)))
+                break
+            }
+            let pair = self.digests(of: bytes.extracting(part), and: bytes.extracting(other))
+            digests.append(pair.first)
+            digests.append(pair.second)
+        }
+        return digests
     }
 
     /// Adds bytes at the end of a stream.

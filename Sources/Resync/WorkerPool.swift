@@ -16,10 +16,12 @@ struct Worker: ~Copyable, Sendable {
     var records: RecordBox?
 
     /// `recordedBlockSize` is that of blocks which are to be recorded.
-    init(byteCount: Int, recordedBlockSize: Int?) throws(OutOfMemory) {
+    init(
+        byteCount: Int, recordedBlockSize: Int?, _ provider: HashProvider
+    ) throws(OutOfMemory) {
         let primary = try AlignedBuffer(byteCount: byteCount)
         let replica = try AlignedBuffer(byteCount: byteCount)
-        let context = try SHA256Context()
+        let context = try SHA256Context(provider)
         records = nil
         if let recordedBlockSize {
             records = Lock(
@@ -30,18 +32,35 @@ struct Worker: ~Copyable, Sendable {
         self.context = context
     }
 
-    mutating func digestOfPrimary(_ range: Range<Int>) -> BlockDigest {
-        Self.digest(of: primary, range, with: &context)
+    /// The digests of blocks that lie at these places in the buffers.
+    mutating func digests(
+        ofPrimary primaryBlocks: [Range<Int>], ofReplica replicaBlocks: [Range<Int>]
+    ) -> (primary: [BlockDigest], replica: [BlockDigest]) {
+        Self.digests(of: primaryBlocks, primary, replicaBlocks, replica, with: &context)
     }
 
-    mutating func digestOfReplica(_ range: Range<Int>) -> BlockDigest {
-        Self.digest(of: replica, range, with: &context)
-    }
-
-    private static func digest(
-        of buffer: borrowing AlignedBuffer, _ range: Range<Int>, with context: inout SHA256Context
-    ) -> BlockDigest {
-        context.digest(of: buffer.bytes.extracting(range))
+    private static func digests(
+        of primaryBlocks: [Range<Int>], _ primary: borrowing AlignedBuffer,
+        _ replicaBlocks: [Range<Int>], _ replica: borrowing AlignedBuffer,
+        with context: inout SHA256Context
+    ) -> (primary: [BlockDigest], replica: [BlockDigest]) {
+        guard let lastOfPrimary = primaryBlocks.last, !primaryBlocks.count.isMultiple(of: 2),
+            let lastOfReplica = replicaBlocks.last, !replicaBlocks.count.isMultiple(of: 2)
+        else {
+            return (
+                context.digests(of: primaryBlocks[...], in: primary.bytes),
+                context.digests(of: replicaBlocks[...], in: replica.bytes)
+            )
+        }
+        // What finds no partner on its own side is a pair across them.
+        var ofPrimary = context.digests(of: primaryBlocks.dropLast(), in: primary.bytes)
+        var ofReplica = context.digests(of: replicaBlocks.dropLast(), in: replica.bytes)
+        let pair = context.digests(
+            of: primary.bytes.extracting(lastOfPrimary),
+            and: replica.bytes.extracting(lastOfReplica))
+        ofPrimary.append(pair.first)
+        ofReplica.append(pair.second)
+        return (ofPrimary, ofReplica)
     }
 }
 
@@ -53,12 +72,13 @@ struct WorkerPool: Sendable {
     ///
     /// There are no more workers than processors: `concurrentPerform` never runs more at a time.
     init(
-        count: Int, byteCount: Int, recordedBlockSize: Int? = nil
+        count: Int, byteCount: Int, recordedBlockSize: Int? = nil, _ provider: HashProvider
     ) throws(OutOfMemory) {
         let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         var workers: [Lock<Worker>] = []
         for _ in 0..<min(count, processorCount) {
-            let worker = try Worker(byteCount: byteCount, recordedBlockSize: recordedBlockSize)
+            let worker = try Worker(
+                byteCount: byteCount, recordedBlockSize: recordedBlockSize, provider)
             workers.append(Lock(worker))
         }
         self.workers = workers

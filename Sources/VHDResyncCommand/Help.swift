@@ -23,6 +23,7 @@ enum Help {
               --block-size SIZE  unit of comparison: a power of two, 4K to 16M [64K]
               --jobs N           threads that read and hash [one per processor]
               --compare HOW      'hash' for SHA-256, or 'bytes' [hash]
+              --hash-provider P  'openssl', or 'auto' for the fastest there is [auto]
           -n, --dry-run          count what differs, and write nothing
               --create           make the replica if it does not exist
               --parent IMAGE     with --create: store what differs from IMAGE alone

@@ -9,6 +9,7 @@ enum Option: Int32, CaseIterable, Sendable {
     case blockSize = 256
     case jobs
     case compare
+    case hashProvider
     case create
     case parent
     case parentPath
@@ -53,6 +54,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .blockSize: "block-size"
         case .jobs: "jobs"
         case .compare: "compare"
+        case .hashProvider: "hash-provider"
         case .create: "create"
         case .parent: "parent"
         case .parentPath: "parent-path"
@@ -95,7 +97,8 @@ enum Option: Int32, CaseIterable, Sendable {
 
     var takesArgument: Bool {
         switch self {
-        case .output, .blockSize, .jobs, .compare, .timeout, .progress, .parent, .parentPath,
+        case .output, .blockSize, .jobs, .compare, .hashProvider, .timeout, .progress, .parent,
+            .parentPath,
             .apply, .journalDirectory, .primaryFormat, .replicaFormat, .disks, .remoteShell,
             .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit, .retry,
             .idleTimeout, .listen, .root, .allowPeer, .logFormat, .connectionLimit, .runLimit:
@@ -111,7 +114,7 @@ enum Option: Int32, CaseIterable, Sendable {
         switch self {
         case .help, .version, .parentPath: true
         case .json: verb != .agent
-        case .jobs: verb != .info && verb != .check
+        case .jobs, .hashProvider: verb != .info && verb != .check
         case .timeout, .progress, .quiet: verb != .info && verb != .check && verb != .agent
         case .blockSize: verb == .resync || verb == .diff || verb == .map
         case .compare: verb == .resync || verb == .diff

@@ -31,6 +31,13 @@ enum OptionValues {
         return comparison
     }
 
+    static func hashProvider(_ text: String) throws(UsageError) -> HashProvider {
+        guard let provider = HashProvider(rawValue: text) else {
+            throw .invalid("digests are computed by 'auto' or 'openssl', not by '\(text)'")
+        }
+        return provider
+    }
+
     static func format(_ text: String) throws(UsageError) -> DiskFormat {
         guard let format = DiskFormat(rawValue: text) else {
             throw .invalid("a disk's format is 'auto', 'vhdx' or 'raw', not '\(text)'")

@@ -53,7 +53,8 @@ struct LayerRule {
 
 struct LayerRuleTests {
     static let order = [
-        "CSystem", "COpenSSL", "CLZ4", "Storage", "Transport", "VHDX", "BlockIO", "Resync",
+        "CSystem", "CSHA256", "COpenSSL", "CLZ4", "Storage", "Transport", "VHDX", "BlockIO",
+        "Resync",
         "Replication", "VHDResyncCommand", "vhdresync",
     ]
 

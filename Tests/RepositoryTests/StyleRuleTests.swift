@@ -9,7 +9,7 @@ enum StyleRule {
         "Storage/",
         "BlockIO/ZeroScan.swift",
         "Resync/Compression.swift",
-        "Resync/SHA256.swift",
+        "Resync/SHA256.swift", "Resync/HashProvider.swift",
         "Transport/InProcessConnection.swift",
         "Transport/PeerIdentity.swift",
         "Transport/ProgramConnection.swift",

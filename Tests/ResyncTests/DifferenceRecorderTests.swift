@@ -22,7 +22,7 @@ struct DifferenceRecorderTests {
             BlockComparison.Finding(
                 primaryDigest: .zero, replicaDigest: .zero,
                 differs: block == .new || block == .cleared,
-                primaryIsZero: block == .zero || block == .cleared, bytesHashed: 0)
+                primaryIsZero: block == .zero || block == .cleared)
         }
     }
 

@@ -104,6 +104,19 @@ import VHDX
         #expect(disk["verified"] as? Bool == false)
     }
 
+    @Test func hashesTheSameByEach() throws {
+        let pair = try DiskPair()
+        let maps = try ["auto", "openssl"].map { provider in
+            let map = pair.folder.file(provider)
+            let ending = try Program.run(
+                ["map", pair.primary, "-o", map, "-q", "--hash-provider", provider])
+            #expect(ending.status == 0)
+            return try DiskPair.bytes(of: map)
+        }
+        #expect(maps[0] == maps[1])
+        #expect(try Program.run(["map", pair.primary, "--hash-provider", "md5"]).status != 0)
+    }
+
     @Test func makesAReplica() throws {
         let pair = try DiskPair()
         try FileManager.default.removeItem(atPath: pair.replica)
