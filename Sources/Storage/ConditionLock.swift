@@ -50,6 +50,15 @@ internal import Glibc
         return try body(&value)
     }
 
+    /// Looks at the value, and lets those sleep who wait: a body that changes something goes to
+    /// ``withLock(when:orAt:_:)``.
+    public func peek<Result: ~Copyable>(_ body: (borrowing Value) -> Result) -> Result {
+        let status = unsafe pthread_mutex_lock(mutex)
+        precondition(status == 0, "pthread_mutex_lock failed")
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return body(value)
+    }
+
     /// Waits until somebody else had the lock: true, or the time has come: false.
     private func wait(until nanoseconds: UInt64?) -> Bool {
         guard let nanoseconds else {

@@ -72,7 +72,7 @@ public final class FrameChannel: Sendable {
     public var bytesReceived: UInt64 { receivedByteCount.load(ordering: .relaxed) }
 
     /// Bytes of frames that are not yet handed to the connection.
-    public var queuedByteCount: Int { writer.queue.withLock { $0.byteCount } }
+    public var queuedByteCount: Int { writer.queue.peek { $0.byteCount } }
 
     /// Changes the limit, at once; nil for none.
     public func setBytesPerSecond(_ bytesPerSecond: UInt64?) {
@@ -111,7 +111,7 @@ extension FrameChannel {
     ///
     /// - Throws: what ended the sending, if that happened.
     public func flush() throws(TransportError) {
-        let (urgentCount, orderedCount) = writer.queue.withLock {
+        let (urgentCount, orderedCount) = writer.queue.peek {
             ($0.urgent.addedCount, $0.ordered.addedCount)
         }
         try writer.queue.withLock(
@@ -182,7 +182,7 @@ extension FrameChannel {
 
     /// How long to wait for the next bytes.
     private func timeoutSeconds() throws(TransportError) -> Double {
-        let (failure, time) = writer.queue.withLock { ($0.failure, $0.failureTime) }
+        let (failure, time) = writer.queue.peek { ($0.failure, $0.failureTime) }
         guard let failure, let time else { return settings.idleTimeoutSeconds }
         // A peer that sends and never reads must not be listened to for ever.
         let left = settings.idleTimeoutSeconds - MonotonicTime.now.seconds(since: time)

@@ -10,7 +10,7 @@ final class FrameWriter: Sendable {
     let bytesSent = Atomic<UInt64>(0)
 
     /// As much as is handed to the connection at once: frames that are queued together share it.
-    private static let largestWrite = 64 << 10
+    private static let largestWrite = 256 << 10
 
     init(_ connection: any Connection, settings: ChannelSettings) {
         self.connection = connection

@@ -27,6 +27,9 @@ public struct TLSConfiguration: Equatable, Sendable {
     private static let cipherSuites =
         "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
+    /// What a connection takes from its socket at once, of which a record has at most 16 KiB.
+    private static let readByteCount = 256 << 10
+
     /// Reads the files.
     ///
     /// - Throws: ``TransportError/credentials(path:reason:)`` for the file that is no good.
@@ -41,7 +44,7 @@ public struct TLSConfiguration: Equatable, Sendable {
         guard hasRules else {
             throw .tls(peer: "libssl", reason: "it does not offer TLS 1.3 as it is used here")
         }
-        unsafe copenssl_set_modes(context)
+        unsafe copenssl_set_modes(context, Self.readByteCount)
         // Without this a key with a password is asked for on the terminal.
         unsafe SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in -1 }
 

@@ -1,12 +1,8 @@
 internal import COpenSSL
-internal import CSystem
 internal import Glibc
 internal import Storage
 
-/// The state of one TLS connection, over a socket that does not block. One thread at a time.
-///
-/// OpenSSL writes to the socket in a way that may raise SIGPIPE, in reads as well: the signal is
-/// kept away from the thread meanwhile.
+/// The state of one TLS connection, over a socket on which no call waits. One thread at a time.
 @safe struct TLSSession: ~Copyable, @unchecked Sendable {
     /// What came of a call.
     enum Outcome {
@@ -17,6 +13,9 @@ internal import Storage
         case ended
         case failed(TransportError)
     }
+
+    // Nothing changes it once it is made.
+    private nonisolated(unsafe) static let socketMethod = unsafe copenssl_make_socket_method()
 
     private let ssl: OpaquePointer
     private let peerName: String
@@ -30,7 +29,7 @@ internal import Storage
     ) throws(TransportError) {
         guard let ssl = unsafe SSL_new(context.context) else { throw .outOfMemory }
         // Safe, to the end: the object is valid, and freed where nobody will own it.
-        guard unsafe SSL_set_fd(ssl, socket) == 1 else {
+        guard unsafe copenssl_set_socket(ssl, Self.socketMethod, socket) == 1 else {
             unsafe SSL_free(ssl)
             throw .outOfMemory
         }
@@ -74,15 +73,28 @@ internal import Storage
         unsafe call { ssl in (unsafe SSL_do_handshake(ssl), 0) }
     }
 
-    /// Reads at most as much as there is room for.
+    /// Reads what has come, at most as much as there is room for.
+    ///
+    /// What ends it after some bytes is the outcome of the next call.
     mutating func read(into buffer: inout MutableRawSpan) -> Outcome {
-        // Safe: the call writes at most the size of the span.
+        // Safe: each call writes at most what is left of the span.
         unsafe buffer.withUnsafeMutableBytes { bytes in
-            unsafe call { ssl in
-                var count = 0
-                let status = unsafe SSL_read_ex(ssl, bytes.baseAddress, bytes.count, &count)
-                return (status, count)
+            var done = 0
+            while done < bytes.count {
+                // A call reads no more than one record.
+                let outcome = unsafe call { ssl in
+                    var count = 0
+                    let status = unsafe SSL_read_ex(
+                        ssl, unsafe bytes.baseAddress.map { unsafe $0 + done },
+                        bytes.count - done, &count)
+                    return (status, count)
+                }
+                guard case .moved(let count) = outcome else {
+                    return done > 0 ? .moved(done) : outcome
+                }
+                done += count
             }
+            return .moved(done)
         }
     }
 
@@ -129,10 +141,8 @@ internal import Storage
     private mutating func call(_ body: (OpaquePointer) -> (Int32, Int)) -> Outcome {
         if let failure { return .failed(failure) }
         ERR_clear_error()
-        let held = csystem_hold_broken_pipes()
         let (status, count) = unsafe body(ssl)
         let systemError = errno
-        csystem_release_broken_pipes(held)
         guard status <= 0 else { return .moved(count) }
         switch unsafe SSL_get_error(ssl, status) {
         case SSL_ERROR_WANT_READ: return .waits(.reading)
