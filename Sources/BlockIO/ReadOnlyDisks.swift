@@ -77,5 +77,7 @@ public struct ReadOnlyTarget<Source: BlockSource & ~Copyable>: ~Copyable, BlockT
 
     public func commitIfBatchIsFull() {}
 
+    public func startWriting() {}
+
     public func commit() {}
 }

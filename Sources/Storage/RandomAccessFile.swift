@@ -59,6 +59,11 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
 extension RandomAccessFile where Self: ~Copyable {
     public func startWriting(_ range: Range<UInt64>) {}
 
+    /// Begins to write to the device all that was written. A hint, as for a range.
+    public func startWriting() {
+        startWriting(0..<UInt64(Int64.max))
+    }
+
     /// Reads a structure of known size.
     public func bytes(at offset: UInt64, count: Int) throws(FileError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)

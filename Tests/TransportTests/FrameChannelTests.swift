@@ -74,9 +74,9 @@ struct FrameChannelTests {
         let gate = GatedConnection()
         gate.open()
         let channel = Self.channel(gate)
-        try channel.sendBulk(Frame(kind: 1, payload: [UInt8](repeating: 0, count: 200_000)))
+        try channel.sendBulk(Frame(kind: 1, payload: [UInt8](repeating: 0, count: 800_000)))
         try channel.flush()
-        #expect(gate.writes == [65_536, 65_536, 65_536, 200_009 - 3 * 65_536])
+        #expect(gate.writes == [262_144, 262_144, 262_144, 800_009 - 3 * 262_144])
     }
 
     @Test("An urgent frame overtakes what is not being written")
