@@ -8,13 +8,8 @@ enum DiffVerb {
             primary: invocation.paths[0], replica: invocation.paths[1],
             output: invocation.output.isEmpty ? nil : invocation.output,
             options: invocation.options)
-        let run = JobRun(
-            disk: DiskReport(
-                primary: comparison.primary, replica: comparison.replica,
-                blockSize: comparison.options.blockSize),
-            invocation: invocation,
-            summary: { Summary.diff($0, $1) },
-            work: { (monitor) throws(ResyncError) in try comparison.run(monitor: monitor) })
-        return run.run()
+        return JobRun(
+            invocation: invocation, disks: [DiskRun(comparison)], summary: Summary.diff
+        ).run()
     }
 }

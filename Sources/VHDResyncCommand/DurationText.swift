@@ -25,14 +25,6 @@ enum DurationText {
 }
 
 extension Duration {
-    /// In seconds. Good to a microsecond for a year.
-    var seconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) / 1e18
-    }
-
-    /// In seconds, rounded to milliseconds, as the JSON result has it.
-    var roundedSeconds: Double { (seconds * 1000).rounded() / 1000 }
-
     fileprivate var tenths: Int64 {
         components.seconds * 10 + (components.attoseconds + 50_000_000_000_000_000)
             / 100_000_000_000_000_000

@@ -1,20 +1,11 @@
+internal import Replication
 internal import Resync
 internal import Transport
 
-// Runs over two hosts: what went wrong with the connection or with the other side, and what is known
-// of a replica there.
+// Runs over two hosts: what may be done where something is wrong with the connection or with the
+// other side.
 
 extension ErrorSentence {
-    /// What happened. What the other side does is said with its name in front.
-    var cause: String {
-        switch error {
-        case .protocolViolation, .unsupportedProtocol:
-            (remote.map { "\($0.host): " } ?? "") + "\(error)"
-        default:
-            "\(error)"
-        }
-    }
-
     /// What the user may do about a connection.
     var remoteRemedy: String {
         guard let remote else { return "" }
@@ -33,35 +24,6 @@ extension ErrorSentence {
             return "run the same command again: it finds out, and finishes what is not finished"
         default:
             return ""
-        }
-    }
-
-    /// What an error means for a replica on another host.
-    var remoteConsequence: String {
-        guard let remote, remote.role == .replica, !options.isDryRun else { return "" }
-        switch error {
-        case .peer(_, let failure):
-            return consequence(of: failure, on: remote.host)
-        case .unknownOutcome:
-            return "the replica is as it was, or reads as the primary, or refuses to open until a "
-                + "run has finished it"
-        default:
-            // Where nobody has answered, nothing was begun.
-            guard disk.counts.bytesReceived > 0 else { return "" }
-            return "\(remote.host) finishes what it has begun to write, and keeps what it has "
-                + "received: the same command goes on from there"
-        }
-    }
-
-    /// The other side's sentence says it in its own words, unless it is of another kind.
-    private func consequence(of failure: PeerFailure, on host: String) -> String {
-        switch failure.condition {
-        case .foundHalfWritten, .halfWritten:
-            failure.text.contains("half-written")
-                ? "" : "the replica on \(host) is half-written until a run has finished it"
-        case .written:
-            failure.text.contains("replica") ? "" : "the replica on \(host) was written before that"
-        case .untouched: ""
         }
     }
 }

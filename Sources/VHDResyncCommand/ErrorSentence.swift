@@ -1,3 +1,4 @@
+internal import Replication
 internal import Resync
 internal import Storage
 internal import VHDX
@@ -18,7 +19,10 @@ struct ErrorSentence {
     var isServed = false
 
     var text: String {
-        [cause, remedy, consequence].filter { !$0.isEmpty }.joined(separator: "; ")
+        let failure = FailureText(
+            error: error, disk: disk, state: state, options: options, remote: remote)
+        return [failure.cause, remedy, failure.consequence].filter { !$0.isEmpty }
+            .joined(separator: "; ")
     }
 
     // MARK: What to do about it
@@ -105,108 +109,5 @@ struct ErrorSentence {
         } catch {
             return "\(size): "
         }
-    }
-
-    // MARK: What it means for the replica
-
-    private var consequence: String {
-        guard let state else { return remoteConsequence }
-        switch state.condition {
-        case .untouched:
-            // Of a run that did not come to the disks there is nothing to say.
-            guard disk.counts.bytesCompared > 0 || isStop || state != ReplicaState() else {
-                return ""
-            }
-            return untouched(state) + journal(state)
-        case .foundHalfWritten:
-            // How it is to be finished is then what the error is about.
-            if case .missingJournal = error { return "" }
-            return "the replica is half-written, as an earlier run left it, and refuses to open "
-                + "until a run has finished it" + journal(state)
-        case .halfWritten: return halfWritten(state)
-        case .written: return written
-        }
-    }
-
-    private var isStop: Bool {
-        if case .stopped = error { return true }
-        return false
-    }
-
-    private func untouched(_ state: ReplicaState) -> String {
-        switch state.preparation {
-        case .made: "the new replica is whole, and holds nothing of the primary yet"
-        case .grown: "the replica has its new size, and its old content"
-        case .none where state.finishedEarlierRun:
-            "the replica is as the run before this one was to leave it"
-        case .none: "the replica is as it was"
-        }
-    }
-
-    /// What the journal is good for.
-    private func journal(_ state: ReplicaState) -> String {
-        switch state.journal {
-        case .none: ""
-        case .unfinished(let path, isContinuable: true):
-            ", and what was recorded is kept in \(path): the same command goes on from there"
-        case .unfinished(let path, isContinuable: false):
-            ", and what was recorded is in \(path), which the same command makes anew"
-        case .committed(let path):
-            ", and \(path) holds all that it is to become: \(recovery) finishes it"
-        }
-    }
-
-    private func halfWritten(_ state: ReplicaState) -> String {
-        if state.isWrittenInPlace || options.writeMethod == .inPlace, case .none = state.journal {
-            let when =
-                error.isPrimaryChanged
-                ? "run the same command again while nothing uses the primary"
-                : "run the same command again"
-            return state.isMarkable
-                ? "\(writtenBlocks), and the replica refuses to open until a run has finished it: "
-                    + when
-                : "\(writtenBlocks), and the replica is half-written, which nothing on it tells: "
-                    + when
-        }
-        return state.isMarkable
-            ? "the replica is half-written, and refuses to open until \(recovery) has finished it"
-            : "the replica is half-written, which only its journal \(state.journalPath ?? "") "
-                + "tells: \(recovery) finishes it"
-    }
-
-    /// Who finishes it: "'vhdresync recover r.vhdx', or the next run,".
-    private var recovery: String {
-        var words = ["vhdresync recover"]
-        if options.replicaFormat == .raw { words.append("--replica-format raw") }
-        if let folder = options.journalFolder { words.append("--journal-dir \(folder)") }
-        words.append(disk.replica ?? "REPLICA")
-        return "'\(words.joined(separator: " "))', or the next run,"
-    }
-
-    private var written: String {
-        switch error {
-        case .proofFailed, .contentDiffersAfterWriting:
-            "the replica must not be relied on until a run succeeds"
-        case .stopped:
-            "the replica was written and proven before that; only '--verify' did not come to its end"
-        default: "the replica was written and proven before that"
-        }
-    }
-
-    /// After an error in the midst of writing, what was written last may not have become part of
-    /// the image.
-    private var writtenBlocks: String {
-        let count = disk.counts.bytesWritten.dividedRoundingUp(by: UInt64(disk.blockSize))
-        let blocks = "\(ByteText.blocks(count)) \(count == 1 ? "was" : "were") written"
-        switch error {
-        case .stopped, .primaryChanged, .proofFailed, .contentDiffersAfterWriting: return blocks
-        default: return "up to \(blocks)"
-        }
-    }
-}
-
-extension ResyncError {
-    fileprivate var isPrimaryChanged: Bool {
-        if case .primaryChanged = self { true } else { false }
     }
 }

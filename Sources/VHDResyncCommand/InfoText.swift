@@ -1,3 +1,4 @@
+internal import Replication
 internal import Storage
 internal import VHDX
 
@@ -30,7 +31,7 @@ enum InfoText {
             ("used in the file", size(description.usedByteCount)),
             ("unused in the file", size(description.unusedByteCount)),
             ("contiguous runs", "\(allocation.runCount)"),
-            ("map", "[\(map(allocation))]"),
+            ("map", "[\(allocation.map)]"),
         ]
         return AlignedLines.text(
             lines + markLines + description.parents.map(parent) + description.regions.map(region)
@@ -64,21 +65,6 @@ enum InfoText {
         let what = region.name ?? "\(region.identifier)"
         let place = "\(ByteText.size(region.length)) at byte \(region.fileOffset)"
         return ("region", "\(what), \(place)\(region.isRequired ? ", required" : "")")
-    }
-
-    /// A character for each part of the disk, darker with the share that is allocated.
-    static func map(_ allocation: Allocation) -> String {
-        String(
-            allocation.parts.map { part -> Character in
-                switch part.allocatedPercent {
-                case 0: " "
-                case ...25: "."
-                case ...50: ":"
-                case ...75: "+"
-                case ..<100: "*"
-                default: "#"
-                }
-            })
     }
 
     private static func size(_ byteCount: UInt64) -> String {

@@ -1,3 +1,4 @@
+internal import Replication
 internal import Resync
 
 /// One line of `--progress json`. README.md documents the fields; they keep their names.

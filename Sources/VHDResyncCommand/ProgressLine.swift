@@ -1,3 +1,4 @@
+internal import Replication
 internal import Resync
 
 /// Progress as one line of text, from a sample and the rates: no clock, no terminal.

@@ -1,6 +1,5 @@
 internal import Dispatch
 internal import Replication
-internal import Resync
 internal import Storage
 
 /// Writes progress to standard error, and to the job, several times a second until the run is over.
@@ -12,12 +11,10 @@ final class ProgressReporter: Sendable {
         var isOver = false
     }
 
-    private let progress: JobProgress
-    private let job: ConcreteJob
+    private let job: DiskJob
     private let state: Lock<State>
 
-    init(_ progress: JobProgress, _ job: ConcreteJob, style: ProgressStyle) {
-        self.progress = progress
+    init(_ job: DiskJob, style: ProgressStyle) {
         self.job = job
         state = Lock(State(printer: ProgressPrinter(style: style)))
     }
@@ -37,8 +34,7 @@ final class ProgressReporter: Sendable {
 
     /// Writes the last of it. Nothing is written afterwards; a second call does nothing.
     func end() {
-        let sample = sample
-        job.report(percentComplete: sample.percentComplete)
+        let sample = job.sample()
         state.withLock { state in
             guard !state.isOver else { return }
             state.isOver = true
@@ -47,16 +43,11 @@ final class ProgressReporter: Sendable {
     }
 
     private func tick() {
-        let sample = sample
-        job.report(percentComplete: sample.percentComplete)
+        let sample = job.sample()
         state.withLock { state in
             guard !state.isOver else { return }
             let text = state.printer.text(for: sample, columns: StandardStream.error.columns)
             if let text { StandardStream.error.write(text) }
         }
-    }
-
-    private var sample: ProgressSample {
-        progress.sample(elapsed: job.properties.elapsedTime)
     }
 }

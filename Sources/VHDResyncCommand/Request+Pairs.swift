@@ -1,3 +1,4 @@
+internal import Replication
 internal import Resync
 
 extension Invocation {
@@ -34,31 +35,35 @@ extension Invocation {
         for option in Option.allCases where option.isOfRemotes && arguments.contains(option) {
             try check(option, isShellUsed: isShellUsed, isTLSUsed: isTLSUsed)
         }
-        guard !remotes.isEmpty else { return }
-        guard options.comparison == .hash else {
-            throw .invalid(
-                "two hosts compare digests: '--compare bytes' needs both disks on this one")
+        for pair in pairs {
+            guard let obstacle = pair.obstacle(options, remote) else { continue }
+            throw .invalid(sentence(of: obstacle, pair))
         }
-        guard options.writeMethod != .inPlace else {
-            throw .invalid(
-                "what comes from another host goes through a journal, so that a connection that "
-                    + "breaks harms nothing: '--in-place' needs both disks on this host")
+    }
+
+    private func sentence(of obstacle: RemoteObstacle, _ pair: ResyncPair) -> String {
+        func missing(_ option: Option) -> String {
+            "a disk at vhdresync:// is reached with certificates: it needs '--cert', '--key' and "
+                + "'--ca', and '--\(option.name)' is missing"
         }
-        try checkFoldersOfReplica()
-        guard isTLSUsed else { return }
-        for (option, file) in [
-            (Option.certificate, remote.certificate), (.key, remote.key),
-            (.authorities, remote.authorities),
-        ] where file.isEmpty {
-            throw .invalid(
-                "a disk at vhdresync:// is reached with certificates: it needs '--cert', '--key' "
-                    + "and '--ca', and '--\(option.name)' is missing")
-        }
-        let seconds = remote.idleTimeoutSeconds ?? .infinity
-        guard seconds >= 2 * RemoteOptions.keepAliveSeconds else {
-            throw .invalid(
-                "an agent that listens gives a sign of life every 10 s: for vhdresync:// the idle "
-                    + "timeout must be 20 s at least")
+        return switch obstacle {
+        case .comparesBytes:
+            "two hosts compare digests: '--compare bytes' needs both disks on this one"
+        case .writesInPlace:
+            "what comes from another host goes through a journal, so that a connection that breaks "
+                + "harms nothing: '--in-place' needs both disks on this host"
+        case .journalFolder:
+            "the journal of '\(pair.replica)' stands on that host: '--journal-dir' belongs to the "
+                + "'vhdresync agent' there"
+        case .parentOfNewReplica:
+            "'--parent' names an image on this host: it means nothing to a replica that is made on "
+                + "another one, '\(pair.replica)'"
+        case .noCertificate: missing(.certificate)
+        case .noKey: missing(.key)
+        case .noAuthorities: missing(.authorities)
+        case .idleTimeout(let shortest):
+            "an agent that listens gives a sign of life every \(Int(shortest / 2)) s: for "
+                + "vhdresync:// the idle timeout must be \(Int(shortest)) s at least"
         }
     }
 
@@ -75,21 +80,6 @@ extension Invocation {
         }
         guard isUsed else {
             throw .invalid("'--\(option.name)' is for \(what), and none is named")
-        }
-    }
-
-    /// The other host has its own ways to its files.
-    private func checkFoldersOfReplica() throws(UsageError) {
-        guard let replica = pairs.first(where: { $0.replica.isRemote })?.replica else { return }
-        guard options.journalFolder == nil else {
-            throw .invalid(
-                "the journal of '\(replica)' stands on that host: '--journal-dir' belongs to the "
-                    + "'vhdresync agent' there")
-        }
-        guard options.parentOfNewReplica == nil else {
-            throw .invalid(
-                "'--parent' names an image on this host: it means nothing to a replica that is "
-                    + "made on another one, '\(replica)'")
         }
     }
 }

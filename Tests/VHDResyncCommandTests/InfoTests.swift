@@ -1,5 +1,6 @@
-import Testing
+import Replication
 import TestSupport
+import Testing
 import VHDX
 
 @testable import VHDResyncCommand
@@ -103,14 +104,14 @@ import VHDX
         large.addBlock(1)
         let space = String(repeating: " ", count: 56)
         #expect(
-            InfoText.map(try ImageDescription(large.build()).allocation) == "    ####\(space)")
+            try ImageDescription(large.build()).allocation.map == "    ####\(space)")
         var small = ImageBuilder(virtualSize: 256 << 20)
         for block in [4, 8, 9, 12, 13, 14, 16, 17, 18, 19] as [UInt64] { small.addBlock(block) }
-        let map = InfoText.map(try ImageDescription(small.build()).allocation)
+        let map = try ImageDescription(small.build()).allocation.map
         #expect(map == " .:+#" + String(repeating: " ", count: 59))
         var uneven = ImageBuilder(virtualSize: 256 << 20 | 512)
         for block in 0..<8 as Range<UInt64> { uneven.addBlock(block) }
-        let unevenMap = InfoText.map(try ImageDescription(uneven.build()).allocation)
+        let unevenMap = try ImageDescription(uneven.build()).allocation.map
         #expect(unevenMap == "#*" + String(repeating: " ", count: 62))
     }
 

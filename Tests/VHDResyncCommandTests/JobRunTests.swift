@@ -1,5 +1,6 @@
 import Foundation
 import Replication
+import TestSupport
 import Testing
 
 @testable import Resync
@@ -15,8 +16,8 @@ private func run(
     }
     let disk = DiskReport(primary: "p", replica: "r", blockSize: 65536)
     let run = JobRun(
-        disk: disk, invocation: invocation, isWriting: true,
-        summary: { report, _ in "\(report.counts.blocksDiffering) differ\n" }, work: work)
+        invocation: invocation, disks: [DiskRun(disk: disk, isWriting: true, work: work)],
+        summary: { report, _ in "\(report.counts.blocksDiffering) differ\n" })
     exit(run.run().exitStatus)
 }
 

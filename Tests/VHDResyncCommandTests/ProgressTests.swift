@@ -1,6 +1,8 @@
 import FoundationEssentials
+import TestSupport
 import Testing
 
+@testable import Replication
 @testable import Resync
 @testable import VHDResyncCommand
 

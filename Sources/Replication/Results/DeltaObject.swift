@@ -1,10 +1,9 @@
-internal import Replication
-internal import Resync
+package import Resync
 internal import Storage
 
 /// What `info --json` prints of a delta or a journal. README.md documents the keys of `delta`; they
 /// keep their names, and all are always there.
-struct DeltaObject: Encodable, Equatable {
+package struct DeltaObject: Encodable, Equatable {
     struct Delta: Encodable, Equatable {
         var path: String
         /// `delta` or `journal`.
@@ -41,7 +40,7 @@ struct DeltaObject: Encodable, Equatable {
     var returnName = ReturnCode.completed.name
     var delta: Delta
 
-    init(_ description: DeltaDescription) {
+    package init(_ description: DeltaDescription) {
         delta = Delta(
             path: description.path, kind: description.isJournal ? "journal" : "delta",
             version: description.version, isComplete: description.isComplete,
@@ -58,7 +57,7 @@ struct DeltaObject: Encodable, Equatable {
 
 /// What `info --json` prints of a digest map. README.md documents the keys of `map`; they keep their
 /// names, and all are always there.
-struct DigestMapObject: Encodable, Equatable {
+package struct DigestMapObject: Encodable, Equatable {
     struct Map: Encodable, Equatable {
         var path: String
         var kind = "digestMap"
@@ -77,7 +76,7 @@ struct DigestMapObject: Encodable, Equatable {
     var returnName = ReturnCode.completed.name
     var map: Map
 
-    init(_ description: DigestMapDescription) {
+    package init(_ description: DigestMapDescription) {
         let header = description.header
         map = Map(
             path: description.path, version: description.version,

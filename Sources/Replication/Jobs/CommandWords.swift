@@ -1,9 +1,9 @@
 /// A text taken apart into words, as rsync does with its remote shell: words end at spaces and tabs,
 /// and quotes of either kind keep what is between them together. Two of the same kind within quotes
 /// stand for one. A backslash means nothing.
-enum CommandWords {
+package enum CommandWords {
     /// - Returns: nil where a quote does not end.
-    static func split(_ text: String) -> [String]? {
+    package static func split(_ text: String) -> [String]? {
         var words: [String] = []
         var word: String?
         var quote: Character?

@@ -1,8 +1,7 @@
-internal import Replication
 internal import Resync
 
 /// How fast a run goes now, and how long its phase will still take: averages over the last seconds.
-struct RateEstimator {
+package struct RateEstimator {
     private var phase: ResyncPhase?
     private var diskNumber = 1
     private var read = MovingRate()
@@ -11,7 +10,9 @@ struct RateEstimator {
     private var done = MovingRate()
     private var bytesLeft: UInt64 = 0
 
-    mutating func add(_ sample: ProgressSample) {
+    package init() {}
+
+    package mutating func add(_ sample: ProgressSample) {
         if sample.phase != phase || sample.diskNumber != diskNumber {
             (phase, diskNumber) = (sample.phase, sample.diskNumber)
             read.forget()
@@ -29,19 +30,19 @@ struct RateEstimator {
     }
 
     /// Content that is read from the disks in a second; nil while it is unknown.
-    var bytesReadPerSecond: Double? { read.perSecond }
+    package var bytesReadPerSecond: Double? { read.perSecond }
 
     /// Content that is written to the replica in a second; nil while it is unknown.
-    var bytesWrittenPerSecond: Double? { written.perSecond }
+    package var bytesWrittenPerSecond: Double? { written.perSecond }
 
     /// What crosses the connection from the primary in a second; nil while it is unknown.
-    var bytesSentPerSecond: Double? { sent.perSecond }
+    package var bytesSentPerSecond: Double? { sent.perSecond }
 
     /// What the phase is through with in a second; nil while it is unknown.
-    var bytesDonePerSecond: Double? { done.perSecond }
+    package var bytesDonePerSecond: Double? { done.perSecond }
 
     /// Seconds until the phase ends, if it goes on like this; nil while that is unknown.
-    var secondsLeft: Double? {
+    package var secondsLeft: Double? {
         guard let rate = bytesDonePerSecond, rate > 0 else { return nil }
         return Double(bytesLeft) / rate
     }

@@ -1,9 +1,8 @@
-internal import Replication
-internal import VHDX
+package import VHDX
 
 /// What `info --json` prints of an image that it could open. The keys of `image` are documented in
 /// README.md; they keep their names.
-struct InfoObject: Encodable, Equatable {
+package struct InfoObject: Encodable, Equatable {
     struct Image: Encodable, Equatable {
         var path: String
         var kind: String
@@ -91,7 +90,7 @@ struct InfoObject: Encodable, Equatable {
     var returnName = ReturnCode.completed.name
     var image: Image
 
-    init(_ description: ImageDescription) {
+    package init(_ description: ImageDescription) {
         let info = description.info
         let geometry = description.geometry
         let log = description.log
@@ -122,7 +121,7 @@ struct InfoObject: Encodable, Equatable {
                 usedBytes: description.usedByteCount,
                 unusedBytes: description.unusedByteCount, contiguousRuns: allocation.runCount,
                 percentOfParts: allocation.parts.map(\.allocatedPercent),
-                map: InfoText.map(allocation)),
+                map: allocation.map),
             unfinishedApply: info.mark.map(UnfinishedApply.init))
     }
 }
@@ -147,5 +146,22 @@ extension InfoObject.Region {
         offset = region.fileOffset
         length = region.length
         isRequired = region.isRequired
+    }
+}
+
+extension Allocation {
+    /// A character for each part of the disk, darker with the share that is allocated.
+    package var map: String {
+        String(
+            parts.map { part -> Character in
+                switch part.allocatedPercent {
+                case 0: " "
+                case ...25: "."
+                case ...50: ":"
+                case ...75: "+"
+                case ..<100: "*"
+                default: "#"
+                }
+            })
     }
 }

@@ -1,23 +1,23 @@
-internal import Resync
+package import Resync
 
 /// How far a run has come at one instant.
-struct ProgressSample: Equatable {
-    var phase: ResyncPhase
-    var counts: ResyncCounts
+package struct ProgressSample: Equatable {
+    package var phase: ResyncPhase
+    package var counts: ResyncCounts
     /// Whether the run was asked to stop and has not ended yet.
-    var isStopping = false
+    package var isStopping = false
     /// Seconds since the run began.
-    var elapsedSeconds: Double
+    package var elapsedSeconds: Double
     /// How far the whole job is, all phases together.
-    var percentComplete: UInt16
+    package var percentComplete: UInt16
     /// Which disk of the job it is, from 1 on, and of how many.
-    var diskNumber = 1
-    var diskCount = 1
+    package var diskNumber = 1
+    package var diskCount = 1
 }
 
 extension ProgressSample {
     /// What a monitor shows now.
-    init(_ monitor: ResyncMonitor, elapsed: Duration) {
+    package init(_ monitor: ResyncMonitor, elapsed: Duration) {
         let progress = monitor.progress
         phase = progress.phase
         counts = progress.counts
@@ -28,14 +28,14 @@ extension ProgressSample {
     }
 
     /// Percent of the current phase.
-    var percentOfPhase: UInt16 {
+    package var percentOfPhase: UInt16 {
         guard phase != .finished else { return 100 }
         guard counts.bytesToDo > 0 else { return 0 }
         return UInt16(min(Double(counts.bytesDone) / Double(counts.bytesToDo), 1) * 100)
     }
 
     /// What the run is doing, in a word, and with which of several disks.
-    var activity: String {
+    package var activity: String {
         let activity = isStopping ? "stopping" : "\(phase)"
         return diskCount > 1 ? "\(diskNumber)/\(diskCount) \(activity)" : activity
     }

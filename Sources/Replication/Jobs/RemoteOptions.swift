@@ -1,27 +1,29 @@
-internal import Resync
-internal import Transport
+package import Resync
+package import Transport
 
 /// How other hosts are reached.
-struct RemoteOptions: Equatable {
+package struct RemoteOptions: Equatable, Sendable {
     /// The program that reaches a host, and its first arguments.
-    var shell = ["ssh"]
+    package var shell = ["ssh"]
     /// What it is to start there.
-    var command = ["vhdresync"]
+    package var command = ["vhdresync"]
     /// Files of this side's certificate and key, and of the authorities that it trusts.
-    var certificate = ""
-    var key = ""
-    var authorities = ""
+    package var certificate = ""
+    package var key = ""
+    package var authorities = ""
     /// The most that is to cross a connection in each direction in a second; nil for no limit.
-    var bytesPerSecond: UInt64?
+    package var bytesPerSecond: UInt64?
     /// How often to call again where a connection breaks.
-    var retryCount = 0
+    package var retryCount = 0
     /// After so long without a sign of life the other side counts as dead; nil for the default.
-    var idleTimeoutSeconds: Double?
+    package var idleTimeoutSeconds: Double?
+
+    package init() {}
 
     /// A side that serves shows a sign of life so often unless it is told otherwise.
-    static let keepAliveSeconds = 10.0
+    package static let keepAliveSeconds = 10.0
 
-    var settings: ChannelSettings {
+    package var settings: ChannelSettings {
         var settings = ChannelSettings(bytesPerSecond: bytesPerSecond)
         if let seconds = idleTimeoutSeconds {
             settings.idleTimeoutSeconds = seconds
@@ -32,14 +34,14 @@ struct RemoteOptions: Equatable {
     }
 
     /// The command that serves the disks of a host, for ``ProgramConnection``.
-    func words(user: String?, host: String) -> [String] {
+    package func words(user: String?, host: String) -> [String] {
         var words = shell + [(user.map { $0 + "@" } ?? "") + host] + command + ["agent", "--stdio"]
         if let seconds = idleTimeoutSeconds { words += ["--idle-timeout", "\(seconds)"] }
         return words
     }
 
     /// A host that is called when the first of its disks is needed.
-    func peer(at place: RemotePlace) -> RemotePeer {
+    package func peer(at place: RemotePlace) -> RemotePeer {
         RemotePeer(name: place.name, settings: settings) { () throws(TransportError) in
             switch place {
             case .ssh(let user, let host):

@@ -1,23 +1,21 @@
-import BlockIO
-import Foundation
-import Storage
-import TestSupport
-import VHDX
+package import Foundation
+internal import Storage
+internal import VHDX
 
 /// Two images in a folder of their own: a primary with some data, and a replica that differs.
-struct DiskPair {
-    let folder: TemporaryFolder
-    let primary: String
-    let replica: String
+package struct DiskPair {
+    package let folder: TemporaryFolder
+    package let primary: String
+    package let replica: String
 
     /// Where the journal of the replica stands.
-    var journal: String { replica + ".resync" }
+    package var journal: String { replica + ".resync" }
 
     /// Bytes of data that the primary holds, in runs of 1 MiB with as much space between them.
-    let dataByteCount: Int
+    package let dataByteCount: Int
 
     /// The replica holds the first run only. Random data cannot be compressed.
-    init(
+    package init(
         dataByteCount: Int = 16 << 20, virtualSize: UInt64 = 6 << 30, isRandom: Bool = false
     ) throws {
         folder = try TemporaryFolder()
@@ -52,12 +50,12 @@ struct DiskPair {
     }
 
     /// The bytes of a file.
-    static func bytes(of path: String) throws -> Data {
+    package static func bytes(of path: String) throws -> Data {
         try Data(contentsOf: URL(filePath: path))
     }
 
     /// Whether the replica now reads as the primary, and is an image that QEMU finds no fault with.
-    func replicaIsCurrent() throws -> Bool {
+    package func replicaIsCurrent() throws -> Bool {
         try QEMU.img(["check", replica]).requireSuccess()
         return try QEMU.img(["compare", primary, replica]).isSuccess
     }

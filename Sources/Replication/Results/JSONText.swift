@@ -1,14 +1,14 @@
 internal import FoundationEssentials
 
 /// Values as JSON. Keys stand in alphabetical order, so that two results can be compared as text.
-enum JSONText {
+package enum JSONText {
     /// On several lines, for a result.
-    static func object(_ value: some Encodable) -> String {
+    package static func object(_ value: some Encodable) -> String {
         text(value, [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
     }
 
     /// On one line, for an event.
-    static func line(_ value: some Encodable) -> String {
+    package static func line(_ value: some Encodable) -> String {
         text(value, [.sortedKeys, .withoutEscapingSlashes])
     }
 
@@ -27,14 +27,14 @@ enum JSONText {
 }
 
 /// A value that may be absent, and is then written as null. (An optional property is left out.)
-struct Nullable<Value: Encodable & Equatable>: Encodable, Equatable {
+package struct Nullable<Value: Encodable & Equatable>: Encodable, Equatable {
     var value: Value?
 
-    init(_ value: Value?) {
+    package init(_ value: Value?) {
         self.value = value
     }
 
-    func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         if let value {
             try container.encode(value)

@@ -1,9 +1,8 @@
-internal import Replication
-internal import Resync
+package import Resync
 
-/// What `--json` prints, from every verb but a successful `info`. README.md documents the fields;
+/// The result of a job for programs: what `--json` prints, from every verb but a successful `info`. README.md documents the fields;
 /// they keep their names, and all are always there.
-struct ResultObject: Encodable, Equatable {
+package struct ResultObject: Encodable, Equatable {
     struct Job: Encodable, Equatable {
         var instanceID: String
         var jobState: UInt16
@@ -98,7 +97,7 @@ struct ResultObject: Encodable, Equatable {
     var job: Job
     var disks: [Disk]
 
-    init(_ code: ReturnCode, _ job: ConcreteJob, disks: [DiskReport]) {
+    package init(_ code: ReturnCode, _ job: ConcreteJob, disks: [DiskReport]) {
         returnValue = code.rawValue
         returnName = code.name
         self.job = Job(job.properties)

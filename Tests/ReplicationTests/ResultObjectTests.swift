@@ -1,10 +1,10 @@
 import Foundation
-import Replication
 import Storage
+import TestSupport
 import Testing
 
+@testable import Replication
 @testable import Resync
-@testable import VHDResyncCommand
 
 @Suite struct ResultObjectTests {
     private var report: DiskReport {

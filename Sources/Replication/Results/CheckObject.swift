@@ -1,9 +1,8 @@
-internal import Replication
-internal import VHDX
+package import VHDX
 
 /// What `check --json` prints of a file that it could read. README.md documents the keys; they keep
 /// their names, and all are always there.
-struct CheckObject: Encodable, Equatable {
+package struct CheckObject: Encodable, Equatable {
     /// One image of a chain.
     struct Image: Encodable, Equatable {
         var path: String
@@ -58,7 +57,7 @@ struct CheckObject: Encodable, Equatable {
     /// With `--chain`: from the image's own parent on.
     var parents: [Image]
 
-    init(_ checks: [ImageCheck], _ code: ReturnCode) {
+    package init(_ checks: [ImageCheck], _ code: ReturnCode) {
         returnValue = code.rawValue
         returnName = code.name
         check = Image(checks[0])

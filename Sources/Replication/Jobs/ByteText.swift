@@ -1,9 +1,9 @@
 /// Sizes, rates and counts for people: binary units with one decimal.
-enum ByteText {
+package enum ByteText {
     private static let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
 
     /// "512 B", "1.5 KiB", "4.0 GiB".
-    static func size(_ byteCount: UInt64) -> String {
+    package static func size(_ byteCount: UInt64) -> String {
         guard byteCount >= 1024 else { return "\(byteCount) B" }
         let index = unitIndex(of: byteCount)
         let tenths = tenths(of: byteCount, inUnit: index)
@@ -11,20 +11,20 @@ enum ByteText {
     }
 
     /// "1.7 of 4.0 GiB": both in the unit of the whole.
-    static func share(_ part: UInt64, of whole: UInt64) -> String {
+    package static func share(_ part: UInt64, of whole: UInt64) -> String {
         guard whole >= 1024 else { return "\(part) of \(whole) B" }
         let tenths = tenths(of: part, inUnit: unitIndex(of: whole))
         return "\(tenths / 10).\(tenths % 10) of \(size(whole))"
     }
 
     /// "3.1 GiB/s".
-    static func rate(bytesPerSecond: Double) -> String {
+    package static func rate(bytesPerSecond: Double) -> String {
         guard bytesPerSecond.isFinite, bytesPerSecond >= 0 else { return "0 B/s" }
         return size(UInt64(min(bytesPerSecond, 0x1p63))) + "/s"
     }
 
     /// "1 block", "355 blocks".
-    static func blocks(_ count: UInt64) -> String {
+    package static func blocks(_ count: UInt64) -> String {
         count == 1 ? "1 block" : "\(count) blocks"
     }
 

@@ -1,8 +1,8 @@
-internal import Resync
+package import Resync
 
 /// What each phase of a run has done, in the result and in an event. README.md documents the fields;
 /// they keep their names.
-struct PhasesObject: Encodable, Equatable {
+package struct PhasesObject: Encodable, Equatable {
     struct Phase: Encodable, Equatable {
         var bytes: UInt64
     }
@@ -12,7 +12,7 @@ struct PhasesObject: Encodable, Equatable {
     var applying: Phase
     var verifying: Phase
 
-    init(_ counts: ResyncCounts) {
+    package init(_ counts: ResyncCounts) {
         comparing = Phase(bytes: counts.bytesCompared)
         receiving = Phase(bytes: counts.bytesRecorded)
         applying = Phase(bytes: counts.bytesApplied)

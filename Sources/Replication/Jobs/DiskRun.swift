@@ -1,28 +1,46 @@
-internal import Resync
+package import Resync
 
 /// What a job does with one disk.
-struct DiskRun {
+package struct DiskRun {
     /// What is known of the disk before the run: names and block size.
-    var disk: DiskReport
+    package var disk: DiskReport
     /// Whether the run may change the replica, so that an error says what became of it.
-    var isWriting = false
+    package var isWriting: Bool
     /// The host that has one of the two disks; nil where both are here.
-    var remote: RemoteSide?
-    /// The result for people, of a run that succeeded.
-    var summary: (DiskReport, Duration) -> String
-    var work: (ResyncMonitor) throws(ResyncError) -> DiskReport
+    package var remote: RemoteSide?
+    package var work: (ResyncMonitor) throws(ResyncError) -> DiskReport
+
+    package init(
+        disk: DiskReport, isWriting: Bool = false, remote: RemoteSide? = nil,
+        work: @escaping (ResyncMonitor) throws(ResyncError) -> DiskReport
+    ) {
+        self.disk = disk
+        self.isWriting = isWriting
+        self.remote = remote
+        self.work = work
+    }
 }
 
 /// The other host of a run.
-struct RemoteSide: Sendable {
+package struct RemoteSide: Sendable {
     /// How it is named in a sentence.
-    var host: String
+    package var host: String
     /// Which of the two disks is there.
-    var role: Role
+    package var role: Role
     /// How often it is called again where the connection breaks.
-    var retryCount = 0
+    package var retryCount: Int
     /// What crossed the connections with it so far, in bytes, from here and to here.
-    var traffic: @Sendable () -> (sent: UInt64, received: UInt64) = { (0, 0) }
+    package var traffic: @Sendable () -> (sent: UInt64, received: UInt64)
+
+    package init(
+        host: String, role: Role, retryCount: Int = 0,
+        traffic: @escaping @Sendable () -> (sent: UInt64, received: UInt64) = { (0, 0) }
+    ) {
+        self.host = host
+        self.role = role
+        self.retryCount = retryCount
+        self.traffic = traffic
+    }
 }
 
 /// What crosses the connections with a host from now on, as the primary sees it.
