@@ -73,7 +73,7 @@ extension ResyncOptions {
     /// Checks what cannot be said of the options alone: that the replica can be written as they say.
     ///
     /// - Throws: ``ResyncError/invalidOption(_:)`` or ``ResyncError/cannotClone(path:)``.
-    func check(replica: String) throws(ResyncError) {
+    package func check(replica: String) throws(ResyncError) {
         let isRaw = replicaFormat.isRaw(replica)
         guard !isRaw || parentOfNewReplica == nil else {
             throw .invalidOption("a raw disk builds on no image: '--parent' means nothing to it")

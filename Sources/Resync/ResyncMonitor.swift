@@ -24,6 +24,7 @@ public final class ResyncMonitor: Sendable {
     private let stopAction = Lock<(@Sendable () -> Void)?>(nil)
     private let stopValue = Atomic<Int>(0)
     private let virtualSize = Atomic<UInt64>(0)
+    private let blockSize = Atomic<Int>(0)
     private let blocksTotal = Atomic<UInt64>(0)
     private let blocksSkipped = Atomic<UInt64>(0)
     private let blocksCompared = Atomic<UInt64>(0)
@@ -57,7 +58,8 @@ public final class ResyncMonitor: Sendable {
     public var progress: ResyncProgress {
         stage.withLock { stage in
             ResyncProgress(
-                phase: stage.phase, counts: counts(stage), shareOfJob: shareOfJob(stage))
+                phase: stage.phase, counts: counts(stage), shareOfJob: shareOfJob(stage),
+                blockSize: blockSize.load(ordering: .relaxed))
         }
     }
 
@@ -216,6 +218,7 @@ public final class ResyncMonitor: Sendable {
 
     func setDisk(_ virtualSize: UInt64, blockSize: Int) {
         self.virtualSize.store(virtualSize, ordering: .relaxed)
+        self.blockSize.store(blockSize, ordering: .relaxed)
         blocksTotal.store(
             DigestTree.blockCount(virtualSize: virtualSize, blockSize: blockSize),
             ordering: .relaxed)

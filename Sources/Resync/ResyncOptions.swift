@@ -1,3 +1,4 @@
+internal import Glibc
 public import VHDX
 
 /// How two blocks are compared.
@@ -65,12 +66,18 @@ public struct ResyncOptions: Sendable {
     /// How many threads there may be.
     public static let workerCounts = 1...256
 
-    public init(workerCount: Int) {
+    /// How many processors are online, within ``workerCounts``.
+    public static var processorCount: Int {
+        let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        return min(max(count, workerCounts.lowerBound), workerCounts.upperBound)
+    }
+
+    public init(workerCount: Int = Self.processorCount) {
         self.workerCount = workerCount
     }
 
     /// - Throws: ``ResyncError/invalidOption(_:)``.
-    func check() throws(ResyncError) {
+    package func check() throws(ResyncError) {
         guard Self.blockSizes.contains(blockSize), blockSize.nonzeroBitCount == 1 else {
             throw .invalidOption(
                 "the block size must be a power of two from 4 KiB to 16 MiB, not \(blockSize)")

@@ -58,4 +58,6 @@ public struct ResyncProgress: Equatable, Sendable {
     public var counts: ResyncCounts
     /// Of the whole job, from 0 to 1.
     public var shareOfJob: Double
+    /// Bytes in a block; 0 until the disk is open.
+    public var blockSize: Int
 }

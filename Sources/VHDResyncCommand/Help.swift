@@ -1,7 +1,5 @@
-/// What `--help` and `--version` print.
+/// What `--help` prints.
 enum Help {
-    static let version = "0.1.0"
-
     static let text = """
         Usage: vhdresync [OPTION]... PRIMARY REPLICA  make REPLICA read as PRIMARY
                vhdresync map DISK -o MAP              write a disk's digests to MAP

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Replication
 internal import Resync
 internal import VHDX
@@ -58,7 +57,7 @@ extension Invocation {
                 operands.removeFirst()
             }
         }
-        options = ResyncOptions(workerCount: Self.processorCount)
+        options = ResyncOptions()
         paths = []
         for occurrence in arguments.occurrences {
             try set(occurrence.option, occurrence.argument ?? "")
@@ -159,12 +158,5 @@ extension Invocation {
             throw .invalid("a delta holds digests: it cannot be made by comparing bytes")
         }
         if verb == .agent { try checkAgent(arguments) }
-    }
-
-    /// How many processors are online, within the number of jobs that is allowed.
-    static var processorCount: Int {
-        let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-        let range = ResyncOptions.workerCounts
-        return min(max(count, range.lowerBound), range.upperBound)
     }
 }

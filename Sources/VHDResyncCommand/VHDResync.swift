@@ -24,7 +24,7 @@ public enum VHDResync {
     private static func run(_ request: Request) -> ReturnCode {
         switch request {
         case .help: return Output.text(Help.text, .completed)
-        case .version: return Output.text("vhdresync \(Help.version)\n", .completed)
+        case .version: return Output.text("vhdresync \(ProductVersion.text)\n", .completed)
         case .run(let invocation):
             switch invocation.verb {
             case .resync: return ResyncVerb.run(invocation)

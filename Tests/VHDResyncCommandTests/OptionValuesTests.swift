@@ -45,7 +45,7 @@ import Testing
         for text in ["", "0", "257", "-1", "+1", "1.0", "two", "99999999999999999999"] {
             #expect(throws: UsageError.self, "\(text)") { try OptionValues.jobs(text) }
         }
-        #expect(ResyncOptions.workerCounts.contains(Invocation.processorCount))
+        #expect(ResyncOptions.workerCounts.contains(ResyncOptions.processorCount))
     }
 
     @Test func readsWords() throws {

@@ -55,7 +55,7 @@ import Testing
     @Test func defaultsAreTheDocumentedOnes() throws {
         let invocation = try invocation("a b")
         #expect(invocation.options.blockSize == 65536)
-        #expect(invocation.options.workerCount == Invocation.processorCount)
+        #expect(invocation.options.workerCount == ResyncOptions.processorCount)
         #expect(invocation.options.comparison == .hash)
         #expect(!invocation.options.isDryRun)
         #expect(!invocation.options.createsReplica)

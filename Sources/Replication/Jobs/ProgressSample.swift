@@ -10,6 +10,8 @@ package struct ProgressSample: Equatable {
     package var elapsedSeconds: Double
     /// How far the whole job is, all phases together.
     package var percentComplete: UInt16
+    /// Bytes in a block; 0 until the disk is open.
+    package var blockSize = 0
     /// Which disk of the job it is, from 1 on, and of how many.
     package var diskNumber = 1
     package var diskCount = 1
@@ -21,6 +23,7 @@ extension ProgressSample {
         let progress = monitor.progress
         phase = progress.phase
         counts = progress.counts
+        blockSize = progress.blockSize
         isStopping = monitor.stopReason != nil && phase != .finished
         elapsedSeconds = elapsed.seconds
         // 0.6 and 0.2 are a little less than 0.8.
