@@ -4,9 +4,6 @@ internal import Transport
 
 /// The values of options, from text. Each is nil, or an error, for a text of the wrong form.
 enum OptionValues {
-    /// The longest time limit: a year. A longer one is none.
-    static let longestTimeout = Duration.seconds(366 * 24 * 3600)
-
     /// A power of two from 4 KiB to 16 MiB: bytes, or a number with K, M or G.
     static func blockSize(_ text: String) throws(UsageError) -> Int {
         let range = ResyncOptions.blockSizes
@@ -73,7 +70,7 @@ enum OptionValues {
         // Double itself would also accept "inf", "nan" and hexadecimal digits.
         let isPlain = number.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
         guard isPlain, let value = Double(number), value > 0,
-            value * unit <= Double(longestTimeout.components.seconds)
+            value * unit <= Double(JobOptions.longestTimeout.components.seconds)
         else {
             throw .invalid("the timeout must be a time like 90, 1.5h, 30m or 10s, not '\(text)'")
         }

@@ -8,7 +8,8 @@ import Testing
 
 /// A run with some work in the place of the engine, in a process of its own: it has signals.
 private func run(
-    _ words: String = "p r", _ work: @escaping (ResyncMonitor) throws(ResyncError) -> DiskReport
+    _ words: String = "p r",
+    _ work: @escaping @Sendable (ResyncMonitor) throws(ResyncError) -> DiskReport
 ) -> Never {
     let arguments = ["vhdresync"] + words.split(separator: " ").map(String.init)
     guard case .run(let invocation)? = try? Request(CommandLineArguments(parsing: arguments)) else {

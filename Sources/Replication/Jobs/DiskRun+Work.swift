@@ -50,7 +50,7 @@ extension DiskRun {
     /// - Returns: also what ends the connections when the runs are over.
     package static func resync(
         _ pairs: [ResyncPair], _ options: ResyncOptions, _ remote: RemoteOptions
-    ) -> (runs: [DiskRun], end: () -> Void) {
+    ) -> (runs: [DiskRun], end: @Sendable () -> Void) {
         var peers: [RemotePlace: RemotePeer] = [:]
         let runs = pairs.map { pair in
             guard let place = pair.remote?.place else {

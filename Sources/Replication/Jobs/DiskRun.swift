@@ -1,18 +1,18 @@
 package import Resync
 
 /// What a job does with one disk.
-package struct DiskRun {
+package struct DiskRun: Sendable {
     /// What is known of the disk before the run: names and block size.
     package var disk: DiskReport
     /// Whether the run may change the replica, so that an error says what became of it.
     package var isWriting: Bool
     /// The host that has one of the two disks; nil where both are here.
     package var remote: RemoteSide?
-    package var work: (ResyncMonitor) throws(ResyncError) -> DiskReport
+    package var work: @Sendable (ResyncMonitor) throws(ResyncError) -> DiskReport
 
     package init(
         disk: DiskReport, isWriting: Bool = false, remote: RemoteSide? = nil,
-        work: @escaping (ResyncMonitor) throws(ResyncError) -> DiskReport
+        work: @escaping @Sendable (ResyncMonitor) throws(ResyncError) -> DiskReport
     ) {
         self.disk = disk
         self.isWriting = isWriting

@@ -1,20 +1,20 @@
-package import Resync
+public import Resync
 
 /// How far a run has come at one instant.
-package struct ProgressSample: Equatable {
-    package var phase: ResyncPhase
-    package var counts: ResyncCounts
+public struct ProgressSample: Equatable, Sendable {
+    public var phase: ResyncPhase
+    public var counts: ResyncCounts
     /// Whether the run was asked to stop and has not ended yet.
-    package var isStopping = false
+    public var isStopping = false
     /// Seconds since the run began.
-    package var elapsedSeconds: Double
+    public var elapsedSeconds: Double
     /// How far the whole job is, all phases together.
-    package var percentComplete: UInt16
+    public var percentComplete: UInt16
     /// Bytes in a block; 0 until the disk is open.
-    package var blockSize = 0
+    public var blockSize = 0
     /// Which disk of the job it is, from 1 on, and of how many.
-    package var diskNumber = 1
-    package var diskCount = 1
+    public var diskNumber = 1
+    public var diskCount = 1
 }
 
 extension ProgressSample {
@@ -31,14 +31,14 @@ extension ProgressSample {
     }
 
     /// Percent of the current phase.
-    package var percentOfPhase: UInt16 {
+    public var percentOfPhase: UInt16 {
         guard phase != .finished else { return 100 }
         guard counts.bytesToDo > 0 else { return 0 }
         return UInt16(min(Double(counts.bytesDone) / Double(counts.bytesToDo), 1) * 100)
     }
 
     /// What the run is doing, in a word, and with which of several disks.
-    package var activity: String {
+    public var activity: String {
         let activity = isStopping ? "stopping" : "\(phase)"
         return diskCount > 1 ? "\(diskNumber)/\(diskCount) \(activity)" : activity
     }

@@ -1,7 +1,7 @@
 internal import Resync
 
 /// How fast a run goes now, and how long its phase will still take: averages over the last seconds.
-package struct RateEstimator {
+public struct RateEstimator: Sendable {
     private var phase: ResyncPhase?
     private var diskNumber = 1
     private var read = MovingRate()
@@ -30,19 +30,19 @@ package struct RateEstimator {
     }
 
     /// Content that is read from the disks in a second; nil while it is unknown.
-    package var bytesReadPerSecond: Double? { read.perSecond }
+    public var bytesReadPerSecond: Double? { read.perSecond }
 
     /// Content that is written to the replica in a second; nil while it is unknown.
-    package var bytesWrittenPerSecond: Double? { written.perSecond }
+    public var bytesWrittenPerSecond: Double? { written.perSecond }
 
     /// What crosses the connection from the primary in a second; nil while it is unknown.
-    package var bytesSentPerSecond: Double? { sent.perSecond }
+    public var bytesSentPerSecond: Double? { sent.perSecond }
 
     /// What the phase is through with in a second; nil while it is unknown.
-    package var bytesDonePerSecond: Double? { done.perSecond }
+    public var bytesDonePerSecond: Double? { done.perSecond }
 
     /// Seconds until the phase ends, if it goes on like this; nil while that is unknown.
-    package var secondsLeft: Double? {
+    public var secondsLeft: Double? {
         guard let rate = bytesDonePerSecond, rate > 0 else { return nil }
         return Double(bytesLeft) / rate
     }

@@ -2,26 +2,45 @@ package import Resync
 package import Transport
 
 /// How other hosts are reached.
-package struct RemoteOptions: Equatable, Sendable {
+public struct RemoteOptions: Equatable, Sendable {
     /// The program that reaches a host, and its first arguments.
-    package var shell = ["ssh"]
+    public var shell = ["ssh"]
     /// What it is to start there.
-    package var command = ["vhdresync"]
+    public var command = ["vhdresync"]
     /// Files of this side's certificate and key, and of the authorities that it trusts.
-    package var certificate = ""
-    package var key = ""
-    package var authorities = ""
+    public var certificate = ""
+    public var key = ""
+    public var authorities = ""
     /// The most that is to cross a connection in each direction in a second; nil for no limit.
-    package var bytesPerSecond: UInt64?
+    public var bytesPerSecond: UInt64?
     /// How often to call again where a connection breaks.
-    package var retryCount = 0
+    public var retryCount = 0
     /// After so long without a sign of life the other side counts as dead; nil for the default.
-    package var idleTimeoutSeconds: Double?
+    public var idleTimeoutSeconds: Double?
 
-    package init() {}
+    public init() {}
 
     /// A side that serves shows a sign of life so often unless it is told otherwise.
     package static let keepAliveSeconds = 10.0
+
+    func check() throws(CodedError) {
+        guard !shell.isEmpty, !command.isEmpty else {
+            throw .invalid("what reaches another host names no program")
+        }
+        guard (0...1_000_000).contains(retryCount) else {
+            throw .invalid("another host may be called again 0 to 1000000 times")
+        }
+        if let bytesPerSecond {
+            guard (1024...UInt64(Int64.max)).contains(bytesPerSecond) else {
+                throw .invalid("a connection must be allowed 1024 bytes in a second at least")
+            }
+        }
+        if let idleTimeoutSeconds {
+            guard (1...86400).contains(idleTimeoutSeconds) else {
+                throw .invalid("the idle timeout must be 1 second to a day")
+            }
+        }
+    }
 
     package var settings: ChannelSettings {
         var settings = ChannelSettings(bytesPerSecond: bytesPerSecond)

@@ -43,3 +43,5 @@ package struct Nullable<Value: Encodable & Equatable>: Encodable, Equatable {
         }
     }
 }
+
+extension Nullable: Sendable where Value: Sendable {}

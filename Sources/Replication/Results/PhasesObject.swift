@@ -2,8 +2,8 @@ package import Resync
 
 /// What each phase of a run has done, in the result and in an event. README.md documents the fields;
 /// they keep their names.
-package struct PhasesObject: Encodable, Equatable {
-    struct Phase: Encodable, Equatable {
+package struct PhasesObject: Encodable, Equatable, Sendable {
+    struct Phase: Encodable, Equatable, Sendable {
         var bytes: UInt64
     }
 

@@ -1,9 +1,9 @@
-package import Resync
+public import Resync
 
 /// The result of a job for programs: what `--json` prints, from every verb but a successful `info`. README.md documents the fields;
 /// they keep their names, and all are always there.
-package struct ResultObject: Encodable, Equatable {
-    struct Job: Encodable, Equatable {
+public struct ResultObject: Encodable, Equatable, Sendable {
+    struct Job: Encodable, Equatable, Sendable {
         var instanceID: String
         var jobState: UInt16
         var percentComplete: UInt16
@@ -21,7 +21,7 @@ package struct ResultObject: Encodable, Equatable {
         }
     }
 
-    struct Disk: Encodable, Equatable {
+    struct Disk: Encodable, Equatable, Sendable {
         /// Null where nothing stands in its place.
         var primary: Nullable<String>
         var replica: Nullable<String>
@@ -68,7 +68,7 @@ package struct ResultObject: Encodable, Equatable {
     }
 
     /// What an earlier run had left of the replica.
-    struct Recovery: Encodable, Equatable {
+    struct Recovery: Encodable, Equatable, Sendable {
         var outcome: String
         var journal: Nullable<String>
 
@@ -82,7 +82,7 @@ package struct ResultObject: Encodable, Equatable {
         }
     }
 
-    struct OutputFile: Encodable, Equatable {
+    struct OutputFile: Encodable, Equatable, Sendable {
         var path: String
         var bytes: UInt64
 
@@ -97,10 +97,17 @@ package struct ResultObject: Encodable, Equatable {
     var job: Job
     var disks: [Disk]
 
-    package init(_ code: ReturnCode, _ job: ConcreteJob, disks: [DiskReport]) {
+    /// - Parameters:
+    ///   - code: How the job ended.
+    ///   - job: The job, which is over.
+    ///   - disks: What became of each disk, in order; those that were not begun are named only.
+    public init(_ code: ReturnCode, _ job: ConcreteJob, disks: [DiskReport]) {
         returnValue = code.rawValue
         returnName = code.name
         self.job = Job(job.properties)
         self.disks = disks.map(Disk.init)
     }
+
+    /// The object as text, on several lines.
+    public var json: String { JSONText.object(self) }
 }
