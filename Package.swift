@@ -2,15 +2,34 @@
 
 import PackageDescription
 
-/// The rules every Swift target is compiled under.
-let rules: [SwiftSetting] = [
+/// The rules that the tests of the C interface are compiled under: nothing in them is memory-safe.
+let rulesForCallers: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
-    .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// The rules every other Swift target is compiled under.
+let rules = rulesForCallers + [.strictMemorySafety()]
+
+/// How `libvhdresync_c.so` is linked. Flags of this kind keep a target out of packages that depend on
+/// this one, so they stand with a target of their own, which only that library has.
+let sharedLibraryLinking: [LinkerSetting] = [
+    .unsafeFlags([
+        // The system's linker would list hidden symbols, too.
+        "-use-ld=lld",
+        // The Swift libraries inside it: callers have none.
+        "-static-stdlib", "-lswiftSynchronization", "-l_FoundationCShims",
+        "-l_FoundationCollections",
+        "-Xlinker", "-soname", "-Xlinker", "libvhdresync_c.so.0",
+        "-Xlinker",
+        "--version-script=\(Context.packageDirectory)/Sources/VHDResyncSharedLibrary/exports.map",
+        // Its threads may run until the process ends.
+        "-Xlinker", "-z", "-Xlinker", "nodelete",
+    ])
 ]
 
 // Targets stand bottom-up: a module imports only modules that stand before it.
@@ -21,6 +40,9 @@ let package = Package(
         .executable(name: "vhdresync", targets: ["vhdresync"]),
         .library(
             name: "Resync", targets: ["Replication", "Resync", "BlockIO", "VHDX", "Storage"]),
+        // Not "vhdresync": of an executable and a dynamic library of one name only the first is
+        // built.
+        .library(name: "vhdresync_c", type: .dynamic, targets: ["VHDResyncSharedLibrary"]),
     ],
     targets: [
         .target(
@@ -54,6 +76,23 @@ let package = Package(
             name: "Replication",
             dependencies: ["Resync", "BlockIO", "VHDX", "Transport", "Storage"],
             swiftSettings: rules
+        ),
+        // The header as a module. A target of Swift cannot have one of its own.
+        .systemLibrary(name: "CVHDResync", path: "Sources/VHDResyncABI/include"),
+        .target(
+            name: "VHDResyncABI",
+            dependencies: [
+                "CVHDResync", "Replication", "Resync", "VHDX", "Storage",
+            ],
+            exclude: ["include"],
+            swiftSettings: rules
+        ),
+        .target(
+            name: "VHDResyncSharedLibrary",
+            dependencies: ["VHDResyncABI"],
+            exclude: ["exports.map"],
+            swiftSettings: rules,
+            linkerSettings: sharedLibraryLinking
         ),
         .target(
             name: "VHDResyncCommand",
@@ -106,6 +145,14 @@ let package = Package(
                 "TestSupport", "Replication", "Resync", "VHDX", "Transport", "Storage",
             ],
             swiftSettings: rules
+        ),
+        .testTarget(
+            name: "VHDResyncABITests",
+            dependencies: [
+                "TestSupport", "VHDResyncABI", "CVHDResync", "Replication", "Resync", "Storage",
+                "vhdresync",
+            ],
+            swiftSettings: rulesForCallers
         ),
         .testTarget(
             name: "VHDResyncCommandTests",

@@ -54,8 +54,8 @@ struct LayerRule {
 struct LayerRuleTests {
     static let order = [
         "CSystem", "CSHA256", "COpenSSL", "CLZ4", "Storage", "Transport", "VHDX", "BlockIO",
-        "Resync",
-        "Replication", "VHDResyncCommand", "vhdresync",
+        "Resync", "Replication", "CVHDResync", "VHDResyncABI", "VHDResyncSharedLibrary",
+        "VHDResyncCommand", "vhdresync",
     ]
 
     @Test("Package.swift lists the modules bottom-up")

@@ -20,6 +20,7 @@ enum StyleRule {
         "Transport/TLSContext.swift",
         "Transport/TLSFailure.swift",
         "Transport/TLSSession.swift",
+        "VHDResyncABI/",
         "VHDResyncCommand/CommandLineArguments.swift",
         "VHDResyncCommand/Signals.swift",
         "VHDResyncCommand/Terminal.swift",
