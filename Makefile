@@ -1,10 +1,11 @@
-# The one entry for people: demo, test, bench, fuzz, lint, build. Each sets up what it needs.
+# The one entry for people: demo, test, bench, fuzz, lint, build, install. Each sets up what it needs.
 
 PACKAGES = libssl-dev liblz4-dev pkg-config qemu-utils e2fsprogs xfsprogs xz-utils rsync strace util-linux \
-	python3 python3-venv python3-libvhdi openssl openssh-server openssh-client iproute2 lz4
+	python3 python3-venv python3-libvhdi openssl openssh-server openssh-client iproute2 lz4 gcc g++ mandoc
 RELEASE = swift build -c release --static-swift-stdlib --product
 
-.PHONY: demo test bench bench-short bench-link fuzz lint build setup packages oracles images clean
+.PHONY: demo test bench bench-short bench-link fuzz lint build install uninstall setup packages \
+	oracles images clean
 
 # Makes a real disk and a stale replica of it, and brings the replica up to date.
 demo: build
@@ -47,11 +48,54 @@ fuzz: packages
 	done
 
 lint:
-	swift format lint --strict -r Sources Tests Benchmarks Package.swift
+	swift format lint --strict -r Sources Tests Benchmarks docs Package.swift
 
-# The program, with the Swift libraries inside it: .build/release/vhdresync.
+# The program and the C library, with the Swift libraries inside them: .build/release/vhdresync and
+# .build/release/libvhdresync_c.so.
 build: packages
 	$(RELEASE) vhdresync
+	$(RELEASE) vhdresync_c
+
+# Installs what `make build` has built, or builds it if it is not there. Packages set DESTDIR.
+PREFIX ?= /usr/local
+DESTDIR ?=
+# The folder of the build that is installed.
+BUILT ?= .build/release
+
+HEADER = Sources/VHDResyncABI/include/vhdresync.h
+VERSION = $(shell sed -n 's/^.define VHDRESYNC_VERSION "\(.*\)"$$/\1/p' $(HEADER))
+INSTALLED = $(DESTDIR)$(PREFIX)
+LIBRARY = $(INSTALLED)/lib/libvhdresync_c.so
+# What a program in Swift is built with: the sources of the modules, as a package.
+SWIFT_PACKAGE = $(INSTALLED)/share/vhdresync
+SWIFT_MODULES = CSystem COpenSSL CLZ4 Storage Transport VHDX BlockIO Resync Replication
+
+install: $(BUILT)/vhdresync $(BUILT)/libvhdresync_c.so
+	install -d $(INSTALLED)/bin $(INSTALLED)/include $(INSTALLED)/lib/pkgconfig \
+		$(INSTALLED)/share/man/man1 $(SWIFT_PACKAGE)
+	install -m 755 $(BUILT)/vhdresync $(INSTALLED)/bin/vhdresync
+	install -m 644 $(BUILT)/libvhdresync_c.so $(LIBRARY).$(VERSION)
+	ln -sf libvhdresync_c.so.$(VERSION) $(LIBRARY).0
+	ln -sf libvhdresync_c.so.0 $(LIBRARY)
+	install -m 644 $(HEADER) $(INSTALLED)/include/vhdresync.h
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		Sources/VHDResyncSharedLibrary/vhdresync.pc.in >$(INSTALLED)/lib/pkgconfig/vhdresync.pc
+	install -m 644 docs/vhdresync.1 $(INSTALLED)/share/man/man1/vhdresync.1
+	install -p -m 644 Package.swift $(SWIFT_PACKAGE)
+	rm -rf $(SWIFT_PACKAGE)/Sources && install -d $(SWIFT_PACKAGE)/Sources
+	cp -R --preserve=timestamps $(SWIFT_MODULES:%=Sources/%) $(SWIFT_PACKAGE)/Sources
+	@case "$$(id -u) $(INSTALLED)" in "0 /usr/local" | "0 /usr") ldconfig ;; esac
+
+$(BUILT)/vhdresync $(BUILT)/libvhdresync_c.so &:
+	@test "$(BUILT)" = .build/release || { echo "install: there is no $@" >&2; exit 1; }
+	$(MAKE) build
+
+# The same names as above, and no folders in which others have files.
+uninstall:
+	rm -rf $(SWIFT_PACKAGE)
+	rm -f $(INSTALLED)/bin/vhdresync $(LIBRARY) $(LIBRARY).0 $(LIBRARY).$(VERSION) \
+		$(INSTALLED)/include/vhdresync.h $(INSTALLED)/lib/pkgconfig/vhdresync.pc \
+		$(INSTALLED)/share/man/man1/vhdresync.1
 
 # The project's own test images, made anew and checked.
 images: packages

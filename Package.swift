@@ -1,5 +1,6 @@
 // swift-tools-version: 6.2
 
+import Foundation
 import PackageDescription
 
 /// The rules that the tests of the C interface are compiled under: nothing in them is memory-safe.
@@ -90,7 +91,7 @@ let package = Package(
         .target(
             name: "VHDResyncSharedLibrary",
             dependencies: ["VHDResyncABI"],
-            exclude: ["exports.map"],
+            exclude: ["exports.map", "vhdresync.pc.in"],
             swiftSettings: rules,
             linkerSettings: sharedLibraryLinking
         ),
@@ -170,6 +171,19 @@ let package = Package(
             exclude: ["changing_calls.c", "read_disk.py", "requirements.txt"],
             swiftSettings: rules
         ),
+        // What is installed, and what is built on it. It is linked by no test.
+        .testTarget(
+            name: "EmbeddingTests", dependencies: ["TestSupport", "vhdresync"],
+            swiftSettings: rules),
         .testTarget(name: "RepositoryTests", dependencies: ["TestSupport"], swiftSettings: rules),
     ]
 )
+
+// `make install` puts the library alone into a folder, for programs in Swift.
+let folder = Context.packageDirectory
+if !FileManager.default.fileExists(atPath: "\(folder)/Tests") {
+    package.products.removeAll { $0.name != "Resync" }
+    package.targets.removeAll { target in
+        !FileManager.default.fileExists(atPath: "\(folder)/Sources/\(target.name)")
+    }
+}
