@@ -22,6 +22,7 @@ public final class ResyncMonitor: Sendable {
 
     private let stage = Lock(Stage())
     private let stopAction = Lock<(@Sendable () -> Void)?>(nil)
+    private let lastRetry = Lock<Retry?>(nil)
     private let stopValue = Atomic<Int>(0)
     private let virtualSize = Atomic<UInt64>(0)
     private let blockSize = Atomic<Int>(0)
@@ -92,6 +93,11 @@ public final class ResyncMonitor: Sendable {
         counts.bytesToDo = stage.bytesToDo
         return counts
     }
+
+    /// The last other call that was decided on after a connection broke; nil before the first.
+    public var retry: Retry? { lastRetry.withLock { $0 } }
+
+    func note(_ retry: Retry) { lastRetry.withLock { $0 = retry } }
 
     /// Asks the run to stop at the next block. It ends with ``ResyncError/stopped(_:)`` and leaves
     /// what ``replicaState`` says. Safe in a signal handler's thread; the first reason stays.

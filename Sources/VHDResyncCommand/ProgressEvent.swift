@@ -1,6 +1,30 @@
 internal import Replication
 internal import Resync
 
+/// One line of `--progress json`, where a host is called again. README.md documents the fields.
+struct RetryEvent: Encodable, Equatable {
+    var event = "retry"
+    var disk: Int
+    var disks: Int
+    var elapsedSeconds: Double
+    var host: String
+    var error: String
+    var attempt: Int
+    var attempts: Int
+    var delaySeconds: Double
+
+    init(_ retry: Retry, _ sample: ProgressSample) {
+        disk = sample.diskNumber
+        disks = sample.diskCount
+        elapsedSeconds = (sample.elapsedSeconds * 1000).rounded() / 1000
+        host = retry.host
+        error = "\(retry.error)"
+        attempt = retry.number
+        attempts = retry.limit
+        delaySeconds = retry.seconds
+    }
+}
+
 /// One line of `--progress json`. README.md documents the fields; they keep their names.
 struct ProgressEvent: Encodable, Equatable {
     var event = "progress"

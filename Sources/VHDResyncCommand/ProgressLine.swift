@@ -39,6 +39,13 @@ enum ProgressLine {
         return "\(sample.activity): \(sample.percentOfPhase) %, \(rest)"
     }
 
+    /// What a host is called again for, and when.
+    static func retry(_ retry: Retry) -> String {
+        let pause = DurationText.length(.seconds(retry.seconds))
+        return "\(retry.error); \(retry.host) is called again in \(pause), "
+            + "try \(retry.number) of \(retry.limit)"
+    }
+
     /// Amount, count, what was sent to another host, rate and time left.
     private static func fields(
         _ sample: ProgressSample, _ rates: RateEstimator

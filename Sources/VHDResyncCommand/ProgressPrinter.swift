@@ -40,6 +40,7 @@ struct ProgressPrinter {
     private var rates = RateEstimator()
     private var last: ProgressSample?
     private var hasBar = false
+    private var lastRetry: Retry?
 
     init(style: ProgressStyle) {
         self.style = style
@@ -47,6 +48,24 @@ struct ProgressPrinter {
 
     /// What to write now, or nil.
     mutating func text(for sample: ProgressSample, columns: Int) -> String? {
+        let texts = [retryText(for: sample), progressText(for: sample, columns: columns)]
+        return texts.contains { $0 != nil } ? texts.compactMap(\.self).joined() : nil
+    }
+
+    /// A line about a call of a host that has not been told.
+    private mutating func retryText(for sample: ProgressSample) -> String? {
+        guard let retry = sample.retry, retry != lastRetry else { return nil }
+        lastRetry = retry
+        let line = "vhdresync: \(ProgressLine.retry(retry))\n"
+        switch style {
+        case .none: return nil
+        case .bar: return (hasBar ? Self.erasing : "") + line
+        case .plain: return line
+        case .json: return JSONText.line(RetryEvent(retry, sample)) + "\n"
+        }
+    }
+
+    private mutating func progressText(for sample: ProgressSample, columns: Int) -> String? {
         rates.add(sample)
         switch style {
         case .none:

@@ -22,6 +22,10 @@ package enum JSONKeys {
         "blocksTotal", "blocksSkipped", "blocksCompared", "blocksDiffering", "blocksHeld",
         "bytesReadPerSecond", "bytesWrittenPerSecond", "bytesDonePerSecond", "etaSeconds",
     ]
+    package static let retryEvent: Set<String> = [
+        "event", "disk", "disks", "elapsedSeconds", "host", "error", "attempt", "attempts",
+        "delaySeconds",
+    ]
     package static let info: Set<String> = ["returnValue", "returnName", "image"]
     package static let image: Set<String> = [
         "path", "kind", "virtualSize", "fileSize", "payloadBlockSize", "logicalSectorSize",

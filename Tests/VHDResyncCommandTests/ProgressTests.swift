@@ -1,6 +1,7 @@
 import FoundationEssentials
 import TestSupport
 import Testing
+import Transport
 
 @testable import Replication
 @testable import Resync
@@ -333,9 +334,38 @@ private func sample(
         #expect(texts[5]?.contains("\"phase\":\"finished\"") == true)
     }
 
+    @Test func otherCallsOfAHostAreToldOnce() throws {
+        var sample = sample(at: 3, done: 0)
+        sample.retry = Retry(
+            host: "other", error: .connection(.ended(peer: "other")), number: 2, limit: 5,
+            seconds: 4)
+        let line =
+            "vhdresync: \(ResyncError.connection(.ended(peer: "other"))); "
+            + "other is called again in 4.0 s, try 2 of 5\n"
+        var plain = ProgressPrinter(style: .plain)
+        #expect(plain.text(for: sample, columns: 80)?.hasPrefix(line + "vhdresync: comp") == true)
+        #expect(plain.text(for: sample, columns: 80) == nil)
+        sample.retry?.number = 3
+        #expect(plain.text(for: sample, columns: 80)?.contains("try 3 of 5\n") == true)
+
+        var bar = ProgressPrinter(style: .bar)
+        #expect(bar.text(for: sample, columns: 80)?.hasPrefix("vhdresync: ") == true)
+        sample.retry?.number = 4
+        #expect(bar.text(for: sample, columns: 80)?.hasPrefix("\r\u{1B}[Kvhdresync: ") == true)
+
+        var json = ProgressPrinter(style: .json)
+        let texts = json.text(for: sample, columns: 80)?.split(separator: "\n").map(String.init)
+        #expect(try texts?.map(JSONKeys.keys) == [JSONKeys.retryEvent, JSONKeys.progressEvent])
+        #expect(texts?.first?.contains("\"attempt\":4,\"attempts\":5,") == true)
+    }
+
     @Test func noneWritesNothing() {
         var printer = ProgressPrinter(style: .none)
         #expect(printer.text(for: sample(at: 0, done: 0), columns: 80) == nil)
+        var retried = sample(at: 1, done: 0)
+        retried.retry = Retry(
+            host: "other", error: .connection(.closed), number: 1, limit: 1, seconds: 1)
+        #expect(printer.text(for: retried, columns: 80) == nil)
         #expect(printer.end(sample(.finished, at: 0, done: 0)) == nil)
     }
 }

@@ -269,13 +269,20 @@ import VHDX
         try expectCurrent(pair)
     }
 
-    @Test func retriesAreCounted() throws {
+    @Test(
+        "Retries are counted, and told where anything is",
+        arguments: [("plain", 1), ("json", 1), ("none", 0)])
+    func retries(progress: String, lineCount: Int) throws {
         let pair = try DiskPair(dataByteCount: 1 << 20)
         let ending = try Program.run(
-            [pair.primary, "other:\(pair.replica)", "-q", "--retry", "1"]
+            [pair.primary, "other:\(pair.replica)", "--progress", progress, "--retry", "1"]
                 + shell.options("exit 255"))
         #expect(ending.status == ReturnCode.systemNotAvailable.exitStatus)
         #expect(!ending.error.contains("'--retry N'"), "\(ending.error)")
+        let words =
+            progress == "json" ? "\"event\":\"retry\"" : "called again in 1.0 s, try 1 of 1"
+        let lines = ending.error.split(separator: "\n").filter { $0.contains(words) }
+        #expect(lines.count == lineCount, "\(ending.error)")
         #expect(try shell.calls.count == 2)
     }
 

@@ -15,6 +15,8 @@ public struct ProgressSample: Equatable, Sendable {
     /// Which disk of the job it is, from 1 on, and of how many.
     public var diskNumber = 1
     public var diskCount = 1
+    /// The last other call of a host after a connection broke; nil before the first.
+    public var retry: Retry?
 }
 
 extension ProgressSample {
@@ -26,6 +28,7 @@ extension ProgressSample {
         blockSize = progress.blockSize
         isStopping = monitor.stopReason != nil && phase != .finished
         elapsedSeconds = elapsed.seconds
+        retry = monitor.retry
         // 0.6 and 0.2 are a little less than 0.8.
         percentComplete = UInt16(progress.shareOfJob * 100 + 1e-9)
     }

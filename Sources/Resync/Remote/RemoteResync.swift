@@ -89,8 +89,14 @@ public struct RemoteResync: Sendable {
                     }
                     throw error
                 }
-                let seconds = firstPauseSeconds * Double(1 << min(attempt + busyCount, 10))
-                try pause(min(seconds, Self.longestPauseSeconds), monitor)
+                let seconds = min(
+                    firstPauseSeconds * Double(1 << min(attempt + busyCount, 10)),
+                    Self.longestPauseSeconds)
+                monitor.note(
+                    Retry(
+                        host: peer.name, error: error, number: (isBusy ? busyCount : attempt) + 1,
+                        limit: isBusy ? Self.busyLimit : limit, seconds: seconds))
+                try pause(seconds, monitor)
                 if isBusy { busyCount += 1 } else { attempt += 1 }
                 monitor.restart()
             }
