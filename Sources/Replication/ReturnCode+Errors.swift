@@ -101,6 +101,16 @@ extension ReturnCode {
         }
     }
 
+    /// The code of an inventory that cannot be used for this reason.
+    public init(_ error: InventoryError) {
+        switch error {
+        case .file(let error):
+            self.init(error)
+        case .invalid:
+            self = .invalidParameter
+        }
+    }
+
     /// The code of a file that cannot be used for this reason.
     public init(_ error: FileError) {
         switch error {

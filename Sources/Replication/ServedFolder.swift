@@ -15,6 +15,11 @@ public struct ServedFolder: ~Copyable, Sendable {
     /// replica beside it.
     private static let reservedEndings = [".resync", ".resync-clone"]
 
+    /// Whether a name is that of a journal.
+    static func isReserved(_ name: String) -> Bool {
+        reservedEndings.contains(where: name.hasSuffix)
+    }
+
     /// Opens the folder. It stays the one that it is now, whatever its name leads to later.
     ///
     /// - Throws: ``ResyncError/file(_:)``.
@@ -73,7 +78,7 @@ public struct ServedFolder: ~Copyable, Sendable {
     }
 
     private func checkIsNoJournal(_ name: String, _ path: String) throws(ResyncError) {
-        guard !Self.reservedEndings.contains(where: name.hasSuffix) else {
+        guard !Self.isReserved(name) else {
             throw .accessDenied(path: path, reason: "its name is that of a journal")
         }
     }

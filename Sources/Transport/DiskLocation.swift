@@ -16,21 +16,35 @@ extension DiskLocation {
     ///
     /// - Throws: ``TransportError/invalidAddress(_:)``.
     public init(parsing text: String) throws(TransportError) {
+        self = try Self.parse(text, needsPath: true)
+    }
+
+    /// Reads a place in which disks are in the same way. One on another host may be without a path:
+    /// `host:` and `vhdresync://host`, with an empty one then.
+    ///
+    /// - Throws: ``TransportError/invalidAddress(_:)``.
+    public init(parsingFolder text: String) throws(TransportError) {
+        self = try Self.parse(text, needsPath: false)
+    }
+
+    private static func parse(
+        _ text: String, needsPath: Bool
+    ) throws(TransportError) -> DiskLocation {
         let bytes = Array(text.utf8)
         guard !bytes.isEmpty else { throw .invalidAddress("the path of a disk is empty") }
         if String(decoding: bytes.prefix(Self.scheme.count), as: UTF8.self).lowercased()
             == String(decoding: Self.scheme, as: UTF8.self)
         {
-            let location = LocationText(text, rest: bytes.dropFirst(Self.scheme.count))
-            self = try location.tls()
-        } else if bytes.prefix(while: { $0 != .slash }).contains(.colon) {
-            self = try LocationText(text, rest: bytes[...]).ssh()
-        } else {
-            guard !bytes.contains(0) else {
-                throw .invalidAddress("the path \(text) holds a null character")
-            }
-            self = .local(text)
+            let rest = bytes.dropFirst(Self.scheme.count)
+            return try LocationText(text: text, needsPath: needsPath, rest: rest).tls()
         }
+        if bytes.prefix(while: { $0 != .slash }).contains(.colon) {
+            return try LocationText(text: text, needsPath: needsPath, rest: bytes[...]).ssh()
+        }
+        guard !bytes.contains(0) else {
+            throw .invalidAddress("the path \(text) holds a null character")
+        }
+        return .local(text)
     }
 
     private static let scheme = Array("vhdresync://".utf8)
@@ -58,12 +72,8 @@ extension DiskLocation: CustomStringConvertible {
 /// A place on another host, as it is taken apart.
 private struct LocationText {
     let text: String
-    var rest: ArraySlice<UInt8>
-
-    init(_ text: String, rest: ArraySlice<UInt8>) {
-        self.text = text
-        self.rest = rest
-    }
+    let needsPath: Bool
+    let rest: ArraySlice<UInt8>
 
     func ssh() throws(TransportError) -> DiskLocation {
         var rest = rest
@@ -176,7 +186,7 @@ private struct LocationText {
     }
 
     private func check(path: some Collection<UInt8>) throws(TransportError) {
-        if path.isEmpty { throw invalid("has no path") }
+        if path.isEmpty && needsPath { throw invalid("has no path") }
         if hasControls(path) { throw invalid("holds a control character") }
     }
 

@@ -1,5 +1,6 @@
 internal import Replication
 internal import Resync
+internal import Storage
 internal import Transport
 
 /// The values of options, from text. Each is nil, or an error, for a text of the wrong form.
@@ -7,7 +8,8 @@ enum OptionValues {
     /// A power of two from 4 KiB to 16 MiB: bytes, or a number with K, M or G.
     static func blockSize(_ text: String) throws(UsageError) -> Int {
         let range = ResyncOptions.blockSizes
-        guard let size = byteCount(text), range.contains(size), size.nonzeroBitCount == 1 else {
+        guard let size = Int(byteCountText: text), range.contains(size), size.nonzeroBitCount == 1
+        else {
             throw .invalid("the block size must be a power of two from 4K to 16M, not '\(text)'")
         }
         return size
@@ -79,7 +81,7 @@ enum OptionValues {
 
     /// Bytes in a second, at least 1 KiB; 2M are two megabytes as for a block size.
     static func rate(_ text: String) throws(UsageError) -> UInt64 {
-        guard let rate = byteCount(text), rate >= 1024 else {
+        guard let rate = Int(byteCountText: text), rate >= 1024 else {
             throw .invalid(
                 "the bandwidth limit must be bytes in a second like 500K or 20M, at least 1K, not "
                     + "'\(text)'")
@@ -143,16 +145,6 @@ enum OptionValues {
             throw .invalid("the option '--\(option.name)' needs a command")
         }
         return words
-    }
-
-    private static func byteCount(_ text: String) -> Int? {
-        let shifts: [Character: Int] = ["k": 10, "m": 20, "g": 30]
-        guard let last = text.last, let shift = shifts[Character(last.lowercased())] else {
-            return digits(text)
-        }
-        guard let number = digits(text.dropLast()) else { return nil }
-        let (product, overflows) = number.multipliedReportingOverflow(by: 1 << shift)
-        return overflows ? nil : product
     }
 
     /// A decimal number without a sign.

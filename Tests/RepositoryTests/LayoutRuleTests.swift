@@ -24,7 +24,7 @@ enum LayoutRule {
     /// The hosts that a URL may name.
     static let hosts: Set<Substring> = [
         "www.apache.org", "learn.microsoft.com", "www.openssl.org", "docs.openssl.org",
-        "www.qemu.org", "www.swift.org", "swift.org", "github.com", "lz4.org",
+        "www.qemu.org", "www.swift.org", "swift.org", "github.com", "lz4.org", "json-schema.org",
     ]
 
     static func topLevelFindings(in paths: [String]) -> [Finding] {

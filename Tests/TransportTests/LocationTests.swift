@@ -38,6 +38,29 @@ struct LocationTests {
         }
     }
 
+    @Test("A place for disks needs no path on another host")
+    func folders() throws {
+        let cases: [(String, DiskLocation)] = [
+            ("/srv", .local("/srv")), ("srv", .local("srv")),
+            ("u@host:", .ssh(user: "u", host: "host", path: "")),
+            ("[::1]:", .ssh(user: nil, host: "::1", path: "")),
+            ("host:/srv/", .ssh(user: nil, host: "host", path: "/srv/")),
+            ("vhdresync://h", .tls(host: "h", port: 7443, path: "")),
+            ("vhdresync://h:1/", .tls(host: "h", port: 1, path: "")),
+            ("vhdresync://h/a%20b", .tls(host: "h", port: 7443, path: "a b")),
+        ]
+        for (text, location) in cases {
+            #expect(try DiskLocation(parsingFolder: text) == location, "\(text)")
+        }
+        for text in [
+            "", ":", "@host:", "-h:", "vhdresync://", "vhdresync://:1", "h::", "h:\u{1}", "a\0",
+        ] {
+            #expect(throws: TransportError.self, "\(text.debugDescription)") {
+                try DiskLocation(parsingFolder: text)
+            }
+        }
+    }
+
     @Test("What is no place is said to be none")
     func noPlaces() {
         let texts = [
