@@ -1,6 +1,6 @@
 # The one entry for people: demo, test, bench, fuzz, lint, build, install. Each sets up what it needs.
 
-PACKAGES = libssl-dev liblz4-dev pkg-config qemu-utils e2fsprogs xfsprogs xz-utils rsync strace util-linux \
+PACKAGES = libssl-dev liblz4-dev libsqlite3-dev pkg-config qemu-utils e2fsprogs xfsprogs xz-utils rsync strace util-linux \
 	python3 python3-venv python3-libvhdi openssl openssh-server openssh-client iproute2 lz4 gcc g++ mandoc
 RELEASE = swift build -c release --static-swift-stdlib --product
 

@@ -54,6 +54,8 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .target(
             name: "Storage",
             dependencies: ["CSystem"],
@@ -75,7 +77,7 @@ let package = Package(
         ),
         .target(
             name: "Replication",
-            dependencies: ["Resync", "BlockIO", "VHDX", "Transport", "Storage"],
+            dependencies: ["Resync", "BlockIO", "VHDX", "Transport", "Storage", "CSQLite"],
             swiftSettings: rules
         ),
         // The header as a module. A target of Swift cannot have one of its own.
@@ -118,6 +120,9 @@ let package = Package(
             exclude: ["corpus"],
             swiftSettings: rules
         ),
+        .executableTarget(
+            name: "storewriter", dependencies: ["Replication", "Resync", "Storage"],
+            path: "Tests/StoreWriter", swiftSettings: rules),
         .testTarget(
             name: "StorageTests", dependencies: ["TestSupport", "Storage", "CSystem"],
             swiftSettings: rules),
@@ -166,7 +171,8 @@ let package = Package(
         .testTarget(
             name: "InteropTests",
             dependencies: [
-                "TestSupport", "Resync", "BlockIO", "VHDX", "Storage", "vhdresync",
+                "TestSupport", "Replication", "Resync", "BlockIO", "VHDX", "Storage", "vhdresync",
+                "storewriter",
             ],
             exclude: ["changing_calls.c", "read_disk.py", "requirements.txt"],
             swiftSettings: rules

@@ -73,7 +73,8 @@ extension CIMTimestamp {
         self.offsetMinutes = offsetMinutes
     }
 
-    private static func microseconds(_ date: Date) -> Int64 {
+    /// Since 1970, and as many as the form can say.
+    static func microseconds(_ date: Date) -> Int64 {
         let range = microsecondRange
         let seconds = date.timeIntervalSinceReferenceDate + Double(secondsBefore2001)
         // Not a number is not more than the first either.
@@ -82,6 +83,14 @@ extension CIMTimestamp {
         // From the date's own number, which says microseconds for centuries around 2001.
         return Int64((date.timeIntervalSinceReferenceDate * 1e6).rounded())
             + secondsBefore2001 * 1_000_000
+    }
+
+    /// Since 1970.
+    static func date(microseconds: Int64) -> Date {
+        let (seconds, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        return Date(
+            timeIntervalSinceReferenceDate: Double(seconds - secondsBefore2001)
+                + Double(rest) / 1e6)
     }
 
     /// The instant; microseconds that are not given are 0. Nil where another field is not given.
@@ -95,9 +104,7 @@ extension CIMTimestamp {
         guard let year, let month, let day, let hour, let minute, let second else { return nil }
         let days = Int64(CalendarDay(year: year, month: month, day: day).daysSince1970)
         let seconds = days * 86400 + Int64((hour * 60 + minute) * 60 + second)
-        let shown = Date(
-            timeIntervalSinceReferenceDate: Double(seconds - Self.secondsBefore2001)
-                + Double(microsecond ?? 0) / 1e6)
+        let shown = Self.date(microseconds: seconds * 1_000_000 + Int64(microsecond ?? 0))
         guard let offsetMinutes else { return zone.dates(atWhichClocksShow: shown).first }
         return shown.addingTimeInterval(TimeInterval(-60 * offsetMinutes))
     }

@@ -14,29 +14,29 @@ public struct ReplicationStatistics: Equatable, Sendable {
     }
 
     /// What was so at one time, where the rest is counted.
-    private struct Situation: Equatable {
+    struct Situation: Equatable, Sendable {
         var date: Date
         var pendingSize: UInt64
         var health: ReplicationHealth
     }
 
     /// Nil while nothing is known.
-    public private(set) var startStatisticTime: Date?
-    public private(set) var endStatisticTime: Date?
-    public private(set) var replicationSuccessCount: UInt64 = 0
+    public internal(set) var startStatisticTime: Date?
+    public internal(set) var endStatisticTime: Date?
+    public internal(set) var replicationSuccessCount: UInt64 = 0
     /// Bytes that were sent, of all runs that have succeeded.
-    public private(set) var replicationSize: UInt64 = 0
-    public private(set) var maxReplicationSize: UInt64 = 0
+    public internal(set) var replicationSize: UInt64 = 0
+    public internal(set) var maxReplicationSize: UInt64 = 0
     /// How long the runs have taken that have succeeded, together.
-    public private(set) var totalLatency = Duration.zero
-    public private(set) var longestLatency = Duration.zero
+    public internal(set) var totalLatency = Duration.zero
+    public internal(set) var longestLatency = Duration.zero
     /// Runs that were due and did not take place.
-    public private(set) var replicationMissCount: UInt64 = 0
-    public private(set) var replicationFailureCount: UInt64 = 0
+    public internal(set) var replicationMissCount: UInt64 = 0
+    public internal(set) var replicationFailureCount: UInt64 = 0
     /// Of the failures, those for which the other side could not be reached.
-    public private(set) var networkFailureCount: UInt64 = 0
-    public private(set) var lastResult: LastResult?
-    private var situation: Situation?
+    public internal(set) var networkFailureCount: UInt64 = 0
+    public internal(set) var lastResult: LastResult?
+    var situation: Situation?
 
     public init() {}
 

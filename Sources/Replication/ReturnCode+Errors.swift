@@ -111,6 +111,48 @@ extension ReturnCode {
         }
     }
 
+    /// The code of a store that cannot be used, or not be changed so, for this reason.
+    public init(_ error: StoreError) {
+        switch error {
+        case .file(let error):
+            self.init(error)
+        case .inUse, .resynchronizing:
+            self = .systemInUse
+        case .damaged:
+            self = .failed
+        case .foreign:
+            self = .incorrectDataType
+        case .laterVersion:
+            self = .notSupported
+        case .database(_, let error):
+            self.init(error)
+        case .unknownRelationship:
+            self = .systemNotAvailable
+        case .unknownJob:
+            self = .invalidParameter
+        case .unfinishedJob:
+            self = .invalidState
+        }
+    }
+
+    /// The code of a database that SQLite cannot use for this reason.
+    public init(_ error: SQLiteError) {
+        switch error {
+        case .busy:
+            self = .systemInUse
+        case .readOnly, .accessDenied:
+            self = .accessDenied
+        case .cannotOpen(let answer), .io(let answer):
+            // A file that is missing is one that SQLite makes itself.
+            let code = ReturnCode(errno: answer.systemError)
+            self = code == .fileNotFound ? .failed : code
+        case .outOfMemory:
+            self = .outOfMemory
+        case .damaged, .full, .constraint, .other, .unexpectedValue:
+            self = .failed
+        }
+    }
+
     /// The code of a file that cannot be used for this reason.
     public init(_ error: FileError) {
         switch error {

@@ -39,6 +39,17 @@ public struct Folder: ~Copyable, Sendable {
         return names
     }
 
+    /// Makes a folder that only its owner may use, where nothing has the name. The folder in which it
+    /// stands must be there.
+    public static func makeIfMissing(_ path: String) throws(FileError) {
+        // Safe: the path is a string that ends with a zero.
+        guard unsafe mkdir(path, 0o700) == 0 else {
+            if errno == EEXIST { return }
+            throw .system(.create, path: path, at: nil, errno: errno)
+        }
+        try flush(PathText.folder(of: path))
+    }
+
     /// Makes the names in a folder durable: what was made, renamed and removed in it.
     public static func flush(_ path: String) throws(FileError) {
         // Safe: the path is a string that ends with a zero.

@@ -198,3 +198,11 @@ int open(const char *path, int flags, ...) {
     if (fate == TEAR) end_here();
     return result;
 }
+
+// What libraries call that were built for files of any size: here all are.
+#define SAME_AS(name) __attribute__((alias(#name)))
+ssize_t pwrite64(int, const void *, size_t, off_t) SAME_AS(pwrite);
+ssize_t pread64(int, void *, size_t, off_t) SAME_AS(pread);
+int ftruncate64(int, off_t) SAME_AS(ftruncate);
+int fallocate64(int, int, off_t, off_t) SAME_AS(fallocate);
+int open64(const char *, int, ...) SAME_AS(open);

@@ -93,6 +93,29 @@ import VHDX
         }
     }
 
+    @Test func mapsErrorsOfTheService() {
+        let file = FileError.system(.open, path: "a", at: nil, errno: EROFS)
+        let id = ReplicationRelationshipID(machineID: .zero, kind: .primary)
+        let answer = SQLiteError.Answer(code: 1, text: "t")
+        let cases: [(StoreError, ReturnCode)] = [
+            (.file(file), .accessDenied), (.inUse(folder: "a"), .systemInUse),
+            (.damaged(path: "a", reason: "r"), .failed), (.foreign(path: "a"), .incorrectDataType),
+            (.laterVersion(path: "a", version: 2, known: 1), .notSupported),
+            (.database(path: "a", .busy(answer)), .systemInUse),
+            (.database(path: "a", .full(answer)), .failed),
+            (.database(path: "a", .readOnly(answer)), .accessDenied),
+            (.database(path: "a", .outOfMemory), .outOfMemory),
+            (.database(path: "a", .unexpectedValue(column: "c", value: "v")), .failed),
+            (.unknownRelationship(id), .systemNotAvailable), (.unknownJob("j"), .invalidParameter),
+            (.resynchronizing(id, job: "j"), .systemInUse), (.unfinishedJob("j"), .invalidState),
+        ]
+        for (error, code) in cases {
+            #expect(ReturnCode(error) == code, "\(error)")
+        }
+        #expect(ReturnCode(InventoryError.file(file)) == .accessDenied)
+        #expect(ReturnCode(InventoryError.invalid([], more: 0)) == .invalidParameter)
+    }
+
     @Test func mapsErrorsOfTheEngine() {
         let digest = BlockDigest(decoding: [UInt8](repeating: 0, count: 32).rawSpan, at: 0)
         let cases: [(ResyncError, ReturnCode)] = [

@@ -25,6 +25,7 @@ enum LayoutRule {
     static let hosts: Set<Substring> = [
         "www.apache.org", "learn.microsoft.com", "www.openssl.org", "docs.openssl.org",
         "www.qemu.org", "www.swift.org", "swift.org", "github.com", "lz4.org", "json-schema.org",
+        "sqlite.org",
     ]
 
     static func topLevelFindings(in paths: [String]) -> [Finding] {

@@ -8,6 +8,8 @@ enum StyleRule {
     static let unsafePlaces = [
         "Storage/",
         "BlockIO/ZeroScan.swift",
+        "Replication/Store/SQLiteConnection.swift",
+        "Replication/Store/SQLiteStatement.swift",
         "Resync/Compression.swift",
         "Resync/SHA256.swift", "Resync/HashProvider.swift",
         "Transport/InProcessConnection.swift",

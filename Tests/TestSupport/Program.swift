@@ -1,6 +1,6 @@
 package import Foundation
 
-/// The built `vhdresync`, run as a process of its own.
+/// The built `vhdresync`, run as a process of its own; and other programs that are built with it.
 package enum Program {
     /// How a run ended and what it wrote.
     package struct Ending: Sendable {
@@ -22,12 +22,12 @@ package enum Program {
     }
 
     /// The executable, which lies beside the test bundle.
-    package static func path() throws -> URL {
+    package static func path(of name: String = "vhdresync") throws -> URL {
         // On Linux the bundle is a program itself.
         let arguments = ProcessInfo.processInfo.arguments.map { URL(filePath: $0) }
         let candidates = arguments + [Bundle.main.executableURL].compactMap(\.self)
         for candidate in candidates {
-            let program = candidate.deletingLastPathComponent().appending(path: "vhdresync")
+            let program = candidate.deletingLastPathComponent().appending(path: name)
             if FileManager.default.isExecutableFile(atPath: program.path) { return program }
         }
         throw NotBuilt(lookedBeside: candidates.map(\.path))
