@@ -68,7 +68,7 @@ INSTALLED = $(DESTDIR)$(PREFIX)
 LIBRARY = $(INSTALLED)/lib/libvhdresync_c.so
 # What a program in Swift is built with: the sources of the modules, as a package.
 SWIFT_PACKAGE = $(INSTALLED)/share/vhdresync
-SWIFT_MODULES = CSystem CSHA256 COpenSSL CLZ4 Storage Transport VHDX BlockIO Resync Replication
+SWIFT_MODULES = CSystem CSHA256 COpenSSL CLZ4 CSQLite Storage Transport VHDX BlockIO Resync Replication
 
 install: $(BUILT)/vhdresync $(BUILT)/libvhdresync_c.so
 	install -d $(INSTALLED)/bin $(INSTALLED)/include $(INSTALLED)/lib/pkgconfig \

@@ -71,7 +71,7 @@ import Testing
             .map { String($0.1) }
         let known: Set = [
             "libc", "libm", "libstdc++", "libgcc_s", "ld-linux-x86-64", "libssl", "libcrypto",
-            "liblz4",
+            "liblz4", "libsqlite3",
         ]
         #expect(!needed.isEmpty && Set(needed).isSubset(of: known), "\(needed)")
         let links = try ExternalProgram.run("ldd", ["-r", library]).requireSuccess()
