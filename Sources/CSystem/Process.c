@@ -1,8 +1,11 @@
 #include "CSystem.h"
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 enum { LONG_OPTION_LIMIT = 64 };
 
@@ -31,4 +34,26 @@ int csystem_terminal_width(int descriptor) {
     struct winsize size;
     if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return 0;
     return size.ws_col;
+}
+
+int csystem_affinity_count(void) {
+    // The call fails where the set is smaller than the kernel's.
+    for (int limit = 1024; limit <= 1 << 20; limit *= 2) {
+        cpu_set_t *set = CPU_ALLOC(limit);
+        if (set == NULL) return 0;
+        size_t size = CPU_ALLOC_SIZE(limit);
+        int status = sched_getaffinity(0, size, set);
+        int count = status == 0 ? CPU_COUNT_S(size, set) : 0;
+        CPU_FREE(set);
+        if (status == 0) return count;
+    }
+    return 0;
+}
+
+int64_t csystem_read_text(const char *path, char *buffer, size_t capacity) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return -1;
+    ssize_t count = read(descriptor, buffer, capacity);
+    close(descriptor);
+    return count;
 }

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Storage
 public import VHDX
 
 /// How two blocks are compared.
@@ -66,10 +66,9 @@ public struct ResyncOptions: Sendable {
     /// How many threads there may be.
     public static let workerCounts = 1...256
 
-    /// How many processors are online, within ``workerCounts``.
+    /// How many processors this process may keep busy, within ``workerCounts``.
     public static var processorCount: Int {
-        let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-        return min(max(count, workerCounts.lowerBound), workerCounts.upperBound)
+        min(max(ProcessorCount.allowed, workerCounts.lowerBound), workerCounts.upperBound)
     }
 
     public init(workerCount: Int = Self.processorCount) {

@@ -49,11 +49,12 @@ import Testing
 
     // MARK: Cancellation
 
-    /// A job that ends by itself only where a test would hang: the other host never answers.
+    /// A job that ends by itself only where a test would hang: the other host never answers. A task may
+    /// wait for minutes until other tests let it have a thread.
     private func endlessJob(_ pair: DiskPair) throws(CodedError) -> BackgroundJob {
         var options = JobOptions()
         options.remote.shell = ["sh", "-c", "exec sleep 1000"]
-        options.timeout = .seconds(30)
+        options.timeout = .seconds(1800)
         return try BackgroundJob(
             .resynchronize(primary: pair.primary, replica: "h:r"), options: options)
     }

@@ -116,6 +116,12 @@ int csystem_ended(int32_t process, int32_t *status);
 
 // MARK: The process
 
+/// sched_getaffinity(2): how many processors the calling thread may run on; 0 where that is not known.
+int csystem_affinity_count(void);
+
+/// The beginning of a small file, of those that the system makes up. How many bytes, or -1.
+int64_t csystem_read_text(const char *path, char *buffer, size_t capacity);
+
 /// A long option. Its short form, where it has one, stands in `short_options` as the same letter.
 struct csystem_long_option {
     const char *name;

@@ -70,7 +70,7 @@ extension DeltaApplication {
     }
 
     /// As much as a crash may lose where it comes fast.
-    private static var largestUncommittedByteCount: UInt64 { 256 << 20 }
+    private static var largestUncommittedByteCount: UInt64 { 1 << 30 }
 
     private func countReceived(_ record: DeltaRecord) {
         var counts = ResyncCounts()
