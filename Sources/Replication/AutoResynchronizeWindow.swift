@@ -47,10 +47,13 @@ public struct AutoResynchronizeWindow: Equatable, Sendable {
     /// The instant itself if the window is open, and otherwise the next one at which it opens. Nil
     /// if it is not enabled, and thousands of years from now.
     public func nextOpening(at date: Date, in zone: TimeZone) -> Date? {
-        if contains(date, in: zone) { return date }
+        contains(date, in: zone) ? date : opening(after: date, in: zone)
+    }
+
+    /// The next instant at which it opens, whether it is open now or not. Nil as above.
+    func opening(after date: Date, in zone: TimeZone) -> Date? {
         // It may not open on a day or two, but never for a week.
-        return openings(onDays: 0...7, from: date, in: zone).map(\.lowerBound)
-            .filter { $0 > date }.min()
+        openings(onDays: 0...7, from: date, in: zone).map(\.lowerBound).filter { $0 > date }.min()
     }
 
     /// When the window is open that begins on these days; 0 is what clocks show at the date.
