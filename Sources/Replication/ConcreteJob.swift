@@ -40,6 +40,11 @@ public final class ConcreteJob: Sendable {
         state = Lock(State(properties: properties))
     }
 
+    init(_ state: State, clock: JobClock) {
+        self.clock = clock
+        self.state = Lock(state)
+    }
+
     /// All properties, taken at one instant.
     public var properties: Properties {
         let now = clock.uptime()

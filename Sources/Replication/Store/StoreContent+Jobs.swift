@@ -26,6 +26,13 @@ extension StoreContent {
             [.text(id.description)])
     }
 
+    /// The job of a relationship that was accepted last, of the history too.
+    public func lastJob(of id: ReplicationRelationshipID) throws(StoreError) -> StoredJob? {
+        let found: [StoredJob] = try records(
+            "relationship = ?", [.text(id.description)], orderedBy: "number DESC", limit: 1)
+        return found.first
+    }
+
     /// The disks of a job, in their order.
     public func diskResults(of job: String) throws(StoreError) -> [StoredDiskResult] {
         try records("job = ?", [.text(job)], orderedBy: "position")

@@ -1,0 +1,182 @@
+internal import FoundationEssentials
+internal import Storage
+
+extension ReplicationService {
+    /// What a call of Resynchronize asks for, once its parameters are checked.
+    private struct Request {
+        var sender: Sender
+        /// Nil for now.
+        var startTime: Date?
+        var owner: String?
+
+        var id: ReplicationRelationshipID { sender.relationship.id }
+    }
+
+    /// `Msvm_ReplicationService.Resynchronize`: makes the replica of a machine read as it again, and of
+    /// a replica its extended one.
+    ///
+    /// When it returns 4096 the job is in the store. It may have begun already.
+    ///
+    /// - Parameters:
+    ///   - computerSystem: The machine's GUID or its name in the inventory.
+    ///   - startTime: A CIM `datetime`; nil for now.
+    ///   - owner: Who asks, if that is known.
+    /// - Returns: the code, and the job where it is 4096.
+    public func resynchronize(
+        computerSystem: String, startTime: String? = nil, owner: String? = nil
+    ) -> MethodAnswer {
+        let answer: MethodAnswer
+        do throws(CodedError) {
+            let request = try checked(computerSystem, startTime, owner)
+            let job = try state.withLock { (state) throws(CodedError) in
+                try answered(request, &state)
+            }
+            answer = .started(job)
+        } catch {
+            return .refused(error.code, error.description)
+        }
+        advance()
+        wake()
+        return answer
+    }
+
+    // MARK: Parameters
+
+    private func checked(
+        _ computerSystem: String, _ startTime: String?, _ owner: String?
+    ) throws(CodedError) -> Request {
+        guard !computerSystem.isEmpty else { throw .invalid("no virtual machine is named") }
+        let start: StartTime
+        do throws(StartTimeError) {
+            start = try StartTime(startTime, now: clock.date(), zone: zone)
+        } catch {
+            throw CodedError(ReturnCode(error), "\(error)")
+        }
+        guard let machine = inventory.machine(called: computerSystem) else {
+            throw CodedError(
+                .systemNotAvailable, "there is no virtual machine '\(computerSystem.printable)'")
+        }
+        do throws(ReplicationRefusal) {
+            _ = try machine.replicationMode.relationship(
+                hasExtended: machine.extendedRelationship != nil)
+        } catch {
+            throw CodedError(ReturnCode(error), "\(error)")
+        }
+        guard let relationship = machine.relationship else {
+            throw CodedError(.invalidState, "\(machine.elementName) has no relationship")
+        }
+        let sender = Sender(machine: machine, relationship: relationship)
+        switch start {
+        case .now: return Request(sender: sender, owner: owner)
+        case .at(let date): return Request(sender: sender, startTime: date, owner: owner)
+        }
+    }
+
+    // MARK: The answer
+
+    private func answered(
+        _ request: Request, _ state: inout ServiceState
+    ) throws(CodedError) -> ConcreteJob {
+        guard !state.isShuttingDown else {
+            throw CodedError(.systemNotAvailable, "the service is ending")
+        }
+        guard let relationship = state.relationships[request.id] else {
+            throw CodedError(.systemNotAvailable, "there is no relationship \(request.id)")
+        }
+        let known = state.unfinishedJob(of: request.id)
+        let action: ReplicationAction
+        do throws(ReplicationRefusal) {
+            action = try relationship.replicationState.resynchronize(
+                beside: known?.job.properties.standing ?? .none)
+        } catch {
+            throw CodedError(ReturnCode(error), "\(error)")
+        }
+        do throws(StoreError) {
+            switch action {
+            case .startJob:
+                return try accept(request, relationship, &state)
+            case .startOver:
+                return try accept(request, relationship, insteadOf: known, &state)
+            case .keepJob:
+                guard let known else { preconditionFailure("a job was kept that there is not") }
+                try reschedule(known, to: request.startTime, &state)
+                return known.job
+            case .continueJob, .suspendJob, .cancelJob, .cancelWaitingJob, .resumeReplication,
+                .suspendReplication:
+                preconditionFailure("Resynchronize has led to \(action)")
+            }
+        } catch {
+            state.note(error, at: clock.date())
+            throw CodedError(ReturnCode(error), "\(error)")
+        }
+    }
+
+    /// A new job, in place of one that is suspended.
+    private func accept(
+        _ request: Request, _ relationship: StoredRelationship, insteadOf old: ServiceJob? = nil,
+        _ state: inout ServiceState
+    ) throws(StoreError) -> ConcreteJob {
+        var relationship = relationship
+        relationship.retrySchedule.reset()
+        relationship.nextAttemptTime = nil
+        let job = newJob(
+            of: request.sender, owner: request.owner, scheduledStartTime: request.startTime)
+        let end = old.map { old in
+            old.job.state { $0.terminate(.failed, "another resynchronization was asked for") }
+        }
+        let ended = old.flatMap { old in
+            end.map { old.stored($0.properties(at: clock.uptime())) }
+        }
+        let disks = disks(of: job, request.sender)
+        try store.write { [relationship] (content) throws(StoreError) in
+            if let ended { try content.update(ended) }
+            try content.accept(job.stored, disks: disks)
+            try content.put(relationship)
+        }
+        if let old, let end {
+            old.job.become(end)
+            state.noteEnd(of: old)
+        }
+        state.relationships[request.id] = relationship
+        state.add(job)
+        enqueue(job, &state)
+        return job.job
+    }
+
+    /// Another start time of a job that waits. One that is to begin at once and waits for its turn keeps
+    /// that.
+    private func reschedule(
+        _ known: ServiceJob, to date: Date?, _ state: inout ServiceState
+    ) throws(StoreError) {
+        let properties = known.job.properties
+        guard properties.jobState == .new, properties.scheduledStartTime != date else { return }
+        let wasDue = (properties.scheduledStartTime ?? properties.timeSubmitted) <= clock.date()
+        let new = known.job.state { $0.reschedule(to: date) }
+        let stored = known.stored(new.properties(at: clock.uptime()))
+        try store.write { (content) throws(StoreError) in try content.update(stored) }
+        known.job.reschedule(to: date)
+        if date == nil, wasDue { return }
+        enqueue(known, dueTime: date ?? clock.date(), &state)
+    }
+
+    // MARK: Jobs
+
+    func newJob(
+        of sender: Sender, owner: String?, scheduledStartTime: Date? = nil
+    ) -> ServiceJob {
+        let job = ConcreteJob(
+            type: JobType(resynchronizing: sender.relationship.id.kind),
+            elementName: sender.machine.elementName, owner: owner,
+            scheduledStartTime: scheduledStartTime, clock: clock)
+        install(in: job)
+        return ServiceJob(job, of: sender.relationship.id)
+    }
+
+    func disks(of job: ServiceJob, _ sender: Sender) -> [StoredDiskResult] {
+        zip(sender.machine.disks, sender.relationship.replicas).enumerated().map { position, disk in
+            StoredDiskResult(
+                job: job.instanceID, position: position, name: disk.0.name, primary: disk.0.path,
+                replica: "\(disk.1)")
+        }
+    }
+}
