@@ -29,7 +29,7 @@ struct DiskTransferRunnerTests {
             return service?.advance()
         }
         let job = try #require(service.resynchronize(computerSystem: "vm1").job)
-        let limit = DispatchTime.now().uptimeNanoseconds + 60_000_000_000
+        let limit = DispatchTime.now().uptimeNanoseconds + 1_800_000_000_000
         isOver.withLock(when: { $0 && job.properties.jobState.isFinal }, orAt: limit) { _ in }
         timer.stop()
         return job
