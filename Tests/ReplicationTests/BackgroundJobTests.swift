@@ -55,6 +55,7 @@ import Testing
         var options = JobOptions()
         options.remote.shell = ["sh", "-c", "exec sleep 1000"]
         options.timeout = .seconds(1800)
+        options.remote.idleTimeoutSeconds = 1800
         return try BackgroundJob(
             .resynchronize(primary: pair.primary, replica: "h:r"), options: options)
     }
