@@ -83,77 +83,53 @@ int csha256_has_pair(void) {
 }
 
 #define SHA_TARGET __attribute__((target("sha,sse4.1,ssse3")))
+#define SHA_INLINE SHA_TARGET static inline __attribute__((always_inline))
 
-// One message on its way: its state as the instructions want it, and the 16 words in use of its
-// schedule.
+typedef __m128i vector;
+
+// One message on its way: its state as the instructions want it, ABEF and CDGH, and the 16 words in use
+// of its schedule.
 struct lane {
-    __m128i abef, cdgh, words[4];
+    vector state[2], words[4];
 };
 
-SHA_TARGET static inline __attribute__((always_inline))
-void load_state(struct lane *lane, const uint32_t state[8]) {
-    __m128i dcba = _mm_loadu_si128((const __m128i *)state);
-    __m128i hgfe = _mm_loadu_si128((const __m128i *)(state + 4));
-    __m128i cdab = _mm_shuffle_epi32(dcba, 0xB1);
-    __m128i efgh = _mm_shuffle_epi32(hgfe, 0x1B);
-    lane->abef = _mm_alignr_epi8(cdab, efgh, 8);
-    lane->cdgh = _mm_blend_epi16(efgh, cdab, 0xF0);
+SHA_INLINE vector sum(vector one, vector other) { return _mm_add_epi32(one, other); }
+
+SHA_INLINE void load_state(struct lane *lane, const uint32_t state[8]) {
+    vector dcba = _mm_loadu_si128((const vector *)state);
+    vector hgfe = _mm_loadu_si128((const vector *)(state + 4));
+    vector cdab = _mm_shuffle_epi32(dcba, 0xB1);
+    vector efgh = _mm_shuffle_epi32(hgfe, 0x1B);
+    lane->state[0] = _mm_alignr_epi8(cdab, efgh, 8);
+    lane->state[1] = _mm_blend_epi16(efgh, cdab, 0xF0);
 }
 
-SHA_TARGET static inline __attribute__((always_inline))
-void store_state(const struct lane *lane, uint32_t state[8]) {
-    __m128i feba = _mm_shuffle_epi32(lane->abef, 0x1B);
-    __m128i dchg = _mm_shuffle_epi32(lane->cdgh, 0xB1);
-    _mm_storeu_si128((__m128i *)state, _mm_blend_epi16(feba, dchg, 0xF0));
-    _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+SHA_INLINE void store_state(const struct lane *lane, uint32_t state[8]) {
+    vector feba = _mm_shuffle_epi32(lane->state[0], 0x1B);
+    vector dchg = _mm_shuffle_epi32(lane->state[1], 0xB1);
+    _mm_storeu_si128((vector *)state, _mm_blend_epi16(feba, dchg, 0xF0));
+    _mm_storeu_si128((vector *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
 
 // The words of a block are big-endian.
-SHA_TARGET static inline __attribute__((always_inline))
-void load_words(struct lane *lane, const uint8_t *block) {
-    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-    for (int quarter = 0; quarter < 4; quarter++) {
-        __m128i words = _mm_loadu_si128((const __m128i *)block + quarter);
-        lane->words[quarter] = _mm_shuffle_epi8(words, swap);
-    }
+SHA_INLINE vector load_words(const uint8_t *bytes) {
+    const vector swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    return _mm_shuffle_epi8(_mm_loadu_si128((const vector *)bytes), swap);
 }
 
 // Four rounds, and the four words that are needed sixteen rounds later.
-SHA_TARGET static inline __attribute__((always_inline))
-void four_rounds(struct lane *lane, int group) {
-    __m128i constants = _mm_load_si128((const __m128i *)round_constants + group);
-    __m128i sum = _mm_add_epi32(lane->words[group % 4], constants);
-    lane->cdgh = _mm_sha256rnds2_epu32(lane->cdgh, lane->abef, sum);
-    lane->abef = _mm_sha256rnds2_epu32(lane->abef, lane->cdgh, _mm_shuffle_epi32(sum, 0x0E));
+SHA_INLINE void four_rounds(struct lane *lane, int group) {
+    vector words = lane->words[group % 4];
+    vector input = sum(words, _mm_load_si128((const vector *)round_constants + group));
+    vector abef = lane->state[0];
+    lane->state[1] = _mm_sha256rnds2_epu32(lane->state[1], abef, input);
+    lane->state[0] =
+        _mm_sha256rnds2_epu32(abef, lane->state[1], _mm_shuffle_epi32(input, 0x0E));
     if (group >= 12) return;
-    __m128i last = lane->words[(group + 3) % 4];
-    __m128i seventh = _mm_alignr_epi8(last, lane->words[(group + 2) % 4], 4);
-    __m128i words = _mm_sha256msg1_epu32(lane->words[group % 4], lane->words[(group + 1) % 4]);
-    lane->words[group % 4] = _mm_sha256msg2_epu32(_mm_add_epi32(words, seventh), last);
-}
-
-SHA_TARGET
-static void compress_pair(uint32_t states[2][8], const uint8_t *first, const uint8_t *second,
-                          size_t block_count) {
-    struct lane one, other;
-    load_state(&one, states[0]);
-    load_state(&other, states[1]);
-    for (size_t block = 0; block < block_count; block++) {
-        struct lane one_before = one, other_before = other;
-        load_words(&one, first + block * block_size);
-        load_words(&other, second + block * block_size);
-#pragma clang loop unroll(full)
-        for (int group = 0; group < 16; group++) {
-            four_rounds(&one, group);
-            four_rounds(&other, group);
-        }
-        one.abef = _mm_add_epi32(one.abef, one_before.abef);
-        one.cdgh = _mm_add_epi32(one.cdgh, one_before.cdgh);
-        other.abef = _mm_add_epi32(other.abef, other_before.abef);
-        other.cdgh = _mm_add_epi32(other.cdgh, other_before.cdgh);
-    }
-    store_state(&one, states[0]);
-    store_state(&other, states[1]);
+    vector last = lane->words[(group + 3) % 4];
+    vector seventh = _mm_alignr_epi8(last, lane->words[(group + 2) % 4], 4);
+    words = _mm_sha256msg1_epu32(words, lane->words[(group + 1) % 4]);
+    lane->words[group % 4] = _mm_sha256msg2_epu32(sum(words, seventh), last);
 }
 
 #elif defined(__aarch64__)
@@ -168,63 +144,87 @@ static void compress_pair(uint32_t states[2][8], const uint8_t *first, const uin
 int csha256_has_pair(void) { return getauxval(AT_HWCAP) & HWCAP_SHA2 ? 1 : 0; }
 
 #define SHA_TARGET __attribute__((target("sha2")))
+#define SHA_INLINE SHA_TARGET static inline __attribute__((always_inline))
 
-// One message on its way: its state, and the 16 words in use of its schedule.
+typedef uint32x4_t vector;
+
+// One message on its way: its state, ABCD and EFGH, and the 16 words in use of its schedule.
 struct lane {
-    uint32x4_t abcd, efgh, words[4];
+    vector state[2], words[4];
 };
 
+SHA_INLINE vector sum(vector one, vector other) { return vaddq_u32(one, other); }
+
+SHA_INLINE void load_state(struct lane *lane, const uint32_t state[8]) {
+    lane->state[0] = vld1q_u32(state);
+    lane->state[1] = vld1q_u32(state + 4);
+}
+
+SHA_INLINE void store_state(const struct lane *lane, uint32_t state[8]) {
+    vst1q_u32(state, lane->state[0]);
+    vst1q_u32(state + 4, lane->state[1]);
+}
+
 // The words of a block are big-endian.
-SHA_TARGET static inline __attribute__((always_inline))
-void load_words(struct lane *lane, const uint8_t *block) {
-    for (int quarter = 0; quarter < 4; quarter++) {
-        uint8x16_t bytes = vld1q_u8(block + 16 * quarter);
-        lane->words[quarter] = vreinterpretq_u32_u8(vrev32q_u8(bytes));
-    }
+SHA_INLINE vector load_words(const uint8_t *bytes) {
+    return vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(bytes)));
 }
 
 // Four rounds, and the four words that are needed sixteen rounds later.
-SHA_TARGET static inline __attribute__((always_inline))
-void four_rounds(struct lane *lane, int group) {
-    uint32x4_t words = lane->words[group % 4];
-    uint32x4_t sum = vaddq_u32(words, vld1q_u32(round_constants + 4 * group));
-    uint32x4_t abcd = lane->abcd;
-    lane->abcd = vsha256hq_u32(abcd, lane->efgh, sum);
-    lane->efgh = vsha256h2q_u32(lane->efgh, abcd, sum);
+SHA_INLINE void four_rounds(struct lane *lane, int group) {
+    vector words = lane->words[group % 4];
+    vector input = sum(words, vld1q_u32(round_constants + 4 * group));
+    vector abcd = lane->state[0];
+    lane->state[0] = vsha256hq_u32(abcd, lane->state[1], input);
+    lane->state[1] = vsha256h2q_u32(lane->state[1], abcd, input);
     if (group >= 12) return;
     lane->words[group % 4] = vsha256su1q_u32(
         vsha256su0q_u32(words, lane->words[(group + 1) % 4]), lane->words[(group + 2) % 4],
         lane->words[(group + 3) % 4]);
 }
 
+#else
+
+int csha256_has_pair(void) { return 0; }
+
+#endif
+
+#ifdef SHA_TARGET
+
+SHA_INLINE void load_block(struct lane *lane, const uint8_t *block) {
+    for (int quarter = 0; quarter < 4; quarter++) {
+        lane->words[quarter] = load_words(block + 16 * quarter);
+    }
+}
+
+SHA_INLINE void add_state(struct lane *lane, const struct lane *before) {
+    lane->state[0] = sum(lane->state[0], before->state[0]);
+    lane->state[1] = sum(lane->state[1], before->state[1]);
+}
+
 SHA_TARGET
 static void compress_pair(uint32_t states[2][8], const uint8_t *first, const uint8_t *second,
                           size_t block_count) {
-    struct lane one = {.abcd = vld1q_u32(states[0]), .efgh = vld1q_u32(states[0] + 4)};
-    struct lane other = {.abcd = vld1q_u32(states[1]), .efgh = vld1q_u32(states[1] + 4)};
+    struct lane one, other;
+    load_state(&one, states[0]);
+    load_state(&other, states[1]);
     for (size_t block = 0; block < block_count; block++) {
         struct lane one_before = one, other_before = other;
-        load_words(&one, first + block * block_size);
-        load_words(&other, second + block * block_size);
+        load_block(&one, first + block * block_size);
+        load_block(&other, second + block * block_size);
 #pragma clang loop unroll(full)
         for (int group = 0; group < 16; group++) {
             four_rounds(&one, group);
             four_rounds(&other, group);
         }
-        one.abcd = vaddq_u32(one.abcd, one_before.abcd);
-        one.efgh = vaddq_u32(one.efgh, one_before.efgh);
-        other.abcd = vaddq_u32(other.abcd, other_before.abcd);
-        other.efgh = vaddq_u32(other.efgh, other_before.efgh);
+        add_state(&one, &one_before);
+        add_state(&other, &other_before);
     }
-    vst1q_u32(states[0], one.abcd);
-    vst1q_u32(states[0] + 4, one.efgh);
-    vst1q_u32(states[1], other.abcd);
-    vst1q_u32(states[1] + 4, other.efgh);
+    store_state(&one, states[0]);
+    store_state(&other, states[1]);
 }
 
 #else
-
-int csha256_has_pair(void) { return 0; }
 
 static void compress_pair(uint32_t states[2][8], const uint8_t *first, const uint8_t *second,
                           size_t block_count) {

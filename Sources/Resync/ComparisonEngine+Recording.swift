@@ -49,7 +49,7 @@ extension ComparisonEngine {
             counts.bytesRead = range.byteCount
             counts.bytesHashed = range.byteCount
             let digests = worker.digests(
-                ofPrimary: places(of: item, in: range), ofReplica: []
+                ofPrimary: places(in: range), ofReplica: []
             ).primary
             guard digests == findings.map(\.primaryDigest) else {
                 throw .primaryChanged(path: path)

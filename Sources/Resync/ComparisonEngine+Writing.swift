@@ -94,7 +94,7 @@ extension ComparisonEngine {
         _ item: WorkItem, _ range: Range<UInt64>, worker: inout Worker,
         into result: Lock<WindowResult>
     ) throws(ResyncError) {
-        let digests = worker.digests(ofPrimary: [], ofReplica: places(of: item, in: range)).replica
+        let digests = worker.digests(ofPrimary: [], ofReplica: places(in: range)).replica
         result.withLock { result in
             for (index, digest) in digests.enumerated() {
                 result.replicaDigests[item.first + index] = digest
@@ -110,7 +110,7 @@ extension ComparisonEngine {
     private func compareAgain(
         _ item: WorkItem, _ range: Range<UInt64>, worker: borrowing Worker
     ) throws(ResyncError) {
-        for bytes in places(of: item, in: range) {
+        for bytes in places(in: range) {
             guard
                 ZeroScan.isEqual(
                     worker.primary.bytes.extracting(bytes), worker.replica.bytes.extracting(bytes))

@@ -188,7 +188,7 @@ struct ComparisonEngine: Sendable {
             counts.bytesRead += range.byteCount
         }
         let found = blocks.compare(
-            item, blocksAt: places(of: item, in: range), content, worker: &worker)
+            item, blocksAt: places(in: range), content, worker: &worker)
         let findings = found.blocks
         counts.bytesHashed = found.bytesHashed
         if pass.writes {
@@ -224,9 +224,9 @@ struct ComparisonEngine: Sendable {
         return start..<min(start + options.blockSize, Int(range.byteCount))
     }
 
-    /// Where all blocks of an item lie in the buffers.
-    func places(of item: WorkItem, in range: Range<UInt64>) -> [Range<Int>] {
-        (0..<item.count).map { bytes(ofBlock: $0, in: range) }
+    /// Where all blocks of an item with this range lie in the buffers.
+    func places(in range: Range<UInt64>) -> [Range<Int>] {
+        DigestTree.places(ofBlocks: options.blockSize, in: Int(range.byteCount))
     }
 
     /// Compresses what differs while it is in the cache, and gives it to the sink.

@@ -181,10 +181,7 @@ struct DeltaApplication: Sendable {
     ) throws(ResyncError) {
         let range = range(of: blocks)
         try read(range, of: target, worker: &worker)
-        let end = Int(range.byteCount)
-        let places = (0..<blocks.count).map {
-            $0 * header.blockSize..<min(($0 + 1) * header.blockSize, end)
-        }
+        let places = DigestTree.places(ofBlocks: header.blockSize, in: Int(range.byteCount))
         let found = worker.digests(ofPrimary: [], ofReplica: places).replica
         for (index, digest) in found.enumerated() where digest != digests(index) {
             throw .contentDiffersAfterWriting(

@@ -86,9 +86,7 @@ extension DeltaRecord {
                         + "\(buffer.byteCount) bytes", at: payloadOffset)
             }
         }
-        // Only the last block may be shorter than the others.
-        let end = buffer.byteCount
-        let places = (0..<blockCount).map { $0 * blockSize..<min(($0 + 1) * blockSize, end) }
+        let places = DigestTree.places(ofBlocks: blockSize, in: buffer.byteCount)
         for (index, computed) in context.digests(of: places[...], in: buffer.bytes).enumerated() {
             let stored = digest(at: index)
             guard computed == stored else {

@@ -16,6 +16,13 @@ public enum DigestTree {
         virtualSize.dividedRoundingUp(by: UInt64(blockSize))
     }
 
+    /// Where blocks lie that stand one behind the other in so many bytes: the last one may be short.
+    static func places(ofBlocks blockSize: Int, in byteCount: Int) -> [Range<Int>] {
+        stride(from: 0, to: byteCount, by: blockSize).map { start in
+            start..<min(start + blockSize, byteCount)
+        }
+    }
+
     /// How many levels of nodes stand above so many leaves: at least one.
     static func levelCount(blockCount: UInt64) -> Int {
         var levels = 1

@@ -45,18 +45,23 @@ struct KilledStoreTests {
         }
     }
 
-    @Test(
-        "At each call that changes a file, or in the middle of a write",
-        .enabled(if: refusal == nil, "\(refusal ?? "")"))
-    func atEachCall() throws {
-        let writer = try Program.path(of: "storewriter").path
+    /// The calls of a run that nobody disturbs.
+    private func calls(of writer: String) throws -> [ChangingCalls.Call] {
         let log = folder.file("calls")
         let undisturbed = folder.file("undisturbed")
         try ExternalProgram.run(
             writer, [undisturbed, "1"],
             environment: try ChangingCalls.environment(in: [undisturbed], log: log)
         ).requireSuccess()
-        let calls = try ChangingCalls.calls(notedIn: log)
+        return try ChangingCalls.calls(notedIn: log)
+    }
+
+    @Test(
+        "At each call that changes a file, or in the middle of a write",
+        .enabled(if: refusal == nil, "\(refusal ?? "")"))
+    func atEachCall() throws {
+        let writer = try Program.path(of: "storewriter").path
+        let calls = try calls(of: writer)
         for name in ["open", "pwrite", "fdatasync", "fsync", "rename", "unlink"] {
             #expect(calls.contains { $0.name == name }, "no call of \(name)")
         }
@@ -86,13 +91,7 @@ struct KilledStoreTests {
         .enabled(if: refusal == nil, "\(refusal ?? "")"))
     func failingCalls() throws {
         let writer = try Program.path(of: "storewriter").path
-        let log = folder.file("calls")
-        let undisturbed = folder.file("undisturbed")
-        try ExternalProgram.run(
-            writer, [undisturbed, "1"],
-            environment: try ChangingCalls.environment(in: [undisturbed], log: log)
-        ).requireSuccess()
-        let calls = try ChangingCalls.calls(notedIn: log)
+        let calls = try calls(of: writer)
         var told = 0
         for call in calls {
             let state = folder.file("\(call.number)")

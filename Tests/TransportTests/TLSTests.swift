@@ -171,6 +171,24 @@ struct TLSTests {
         }
     }
 
+    @Test("Records that have come are received together, as far as there is room")
+    func severalRecords() throws {
+        let (client, server) = try TLSPair.good()
+        // A record has 16 KiB at most; as many as the socket holds without a reader.
+        let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+        try client.send(bytes.rawSpan)
+        var received = [UInt8](repeating: 0, count: 200_000)
+        for part in [0..<50_000, 50_000..<100_000] {
+            var count = 0
+            try received.withMutableRawSpan { span throws(TransportError) in
+                var room = span.part(part)
+                count = try server.receive(into: &room, timeoutSeconds: 60)
+            }
+            #expect(count == part.count)
+        }
+        #expect(Array(received[0..<100_000]) == bytes)
+    }
+
     @Test("An end without a word is no orderly one")
     func truncation() throws {
         let context = try certificates.context("server")

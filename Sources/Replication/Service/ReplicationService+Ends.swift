@@ -116,8 +116,8 @@ extension ReplicationService {
         _ state: ServiceState, at now: Date
     ) -> StoredRelationship? {
         guard var relationship = state.relationships[job.relationship] else { return nil }
-        // A job that has not begun leaves its relationship as it is.
-        guard job.attemptCount > 0 else { return relationship }
+        // A job that fails before it has begun says nothing of its relationship.
+        if case .failed = ending, job.attemptCount == 0 { return relationship }
         switch ending {
         case .succeeded:
             guard relationship.follow(.succeeded, at: now) else { break }

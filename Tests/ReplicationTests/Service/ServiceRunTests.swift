@@ -152,6 +152,22 @@ struct ServiceRunTests {
         #expect(trial.call(1).job !== job)
     }
 
+    @Test("Where a job that waits has taken the place of a suspended one, its end leads to state 9")
+    func terminateWaitingInPlaceOfSuspended() throws {
+        let trial = try ServiceTrial([Inventory.machine(1)])
+        let suspended = try #require(trial.call(1).job)
+        #expect(suspended.requestStateChange(.suspend) == .transitionStarted)
+        trial.wait(seconds: 1)
+        trial.end(1, .stopped("asked"))
+        let waiting = try #require(trial.call(1, at: time(600)).job)
+        #expect(waiting !== suspended && waiting.properties.jobState == .new)
+        #expect(try trial.state(1) == .resynchronizationSuspended)
+        #expect(waiting.requestStateChange(.terminate) == .transitionStarted)
+        trial.wait(seconds: 0)
+        #expect(waiting.properties.jobState == .terminated)
+        #expect(try trial.state(1) == .waitingToStartResynchronization)
+    }
+
     @Test("A job that is suspended goes on when it is asked to; kill is not supported")
     func suspend() throws {
         let trial = try ServiceTrial([Inventory.machine(1)])
@@ -177,6 +193,23 @@ struct ServiceRunTests {
         #expect(job.requestStateChange(.start) == .transitionStarted)
         trial.wait(seconds: 0)
         #expect(job.properties.jobState == .running)
+    }
+
+    @Test("A beginning that the store refuses is tried again, and not at once")
+    func beginningIsRefused() throws {
+        let trial = try ServiceTrial([Inventory.machine(1)])
+        let job = try #require(trial.call(1, at: time(60)).job)
+        try trial.breakStore()
+        trial.wait(seconds: 60)
+        #expect(trial.runner.begun.isEmpty && job.properties.jobState == .new)
+        #expect(trial.service.storeError != nil)
+        #expect(trial.service.advance() == time(70))
+        try trial.mendStore()
+        trial.wait(seconds: 9)
+        #expect(trial.runner.begun.isEmpty)
+        trial.wait(seconds: 1)
+        #expect(trial.runner.begun == ["vm1"])
+        #expect(trial.service.storeError == nil)
     }
 
     @Test("An end that the store refuses is remembered when it does not any more")
