@@ -68,6 +68,10 @@ extension ReturnCode {
             self = .accessDenied
         case .invalidAddress:
             self = .invalidParameter
+        case .occupied:
+            self = .systemInUse
+        case .inTheWay:
+            self = .invalidState
         case .outOfMemory:
             self = .outOfMemory
         }

@@ -31,6 +31,10 @@ public enum TransportError: Error, Equatable, Sendable {
     /// A program could not be started.
     case programMissing(command: String, errno: Int32)
     case outOfMemory
+    /// Somebody listens at the path of a socket.
+    case occupied(path: String)
+    /// What stands under the path of a socket is none.
+    case inTheWay(path: String)
 }
 
 extension TransportError: CustomStringConvertible {
@@ -68,6 +72,10 @@ extension TransportError: CustomStringConvertible {
             "cannot start \(command): \(String(describingErrno: errno))"
         case .outOfMemory:
             "out of memory"
+        case .occupied(let path):
+            "another program listens at \(path)"
+        case .inTheWay(let path):
+            "cannot listen at \(path): something else is there, and no socket"
         }
     }
 
@@ -96,5 +104,17 @@ extension TransportError {
         default:
             .system(operation: operation, peer: peer, errno: errno)
         }
+    }
+
+    /// Whether nobody listens at the path of a socket.
+    public var isNobodyListening: Bool {
+        guard case .unreachable(_, let errno) = self else { return false }
+        return errno == ECONNREFUSED || errno == ENOENT
+    }
+
+    /// Whether the system does not let this user connect.
+    public var isForbidden: Bool {
+        guard case .unreachable(_, let errno) = self else { return false }
+        return errno == EACCES || errno == EPERM
     }
 }

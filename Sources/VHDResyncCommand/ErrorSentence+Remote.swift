@@ -34,7 +34,8 @@ extension TransportError {
         switch self {
         case .system, .unknownHost, .unreachable, .timedOut, .ended, .closed, .programFailed, .tls:
             true
-        case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing, .outOfMemory:
+        case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing, .outOfMemory,
+            .occupied, .inTheWay:
             false
         }
     }

@@ -22,6 +22,7 @@ enum StyleRule {
         "Transport/TLSContext.swift",
         "Transport/TLSFailure.swift",
         "Transport/TLSSession.swift",
+        "Transport/UnixSocket.swift",
         "VHDResyncABI/",
         "VHDResyncCommand/CommandLineArguments.swift",
         "VHDResyncCommand/Signals.swift",

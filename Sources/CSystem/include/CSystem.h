@@ -90,6 +90,21 @@ int csystem_pipe(int *reading, int *writing);
 /// accept4(2), non-blocking and closed by exec: a descriptor, or a negative errno.
 int csystem_accept(int listener, void *address, uint32_t *address_byte_count);
 
+/// A socket of the Unix family that others can connect to by this path, which is made, for its user
+/// alone; closed by exec. A descriptor, or a negative errno: -ENAMETOOLONG where no address holds the
+/// path.
+int csystem_listen_at_path(const char *path, int waiting_connection_limit);
+
+/// Connects to such a socket, and waits for so many milliseconds where too many others do. A
+/// descriptor, or a negative errno.
+int csystem_connect_to_path(const char *path, int timeout_milliseconds);
+
+/// SO_PEERCRED: the user who has connected to the other end of a Unix socket. 0, or an errno.
+int csystem_peer_user(int socket, uint32_t *user);
+
+/// getpwuid_r(3): the name of a user, ended by a zero, in `buffer`. 0, or an errno: ENOENT for none.
+int csystem_user_name(uint32_t user, char *buffer, size_t count);
+
 /// Bytes that were sent on a TCP socket and that the other side's system has not confirmed, the end
 /// of the stream among them; 0 for any other descriptor.
 int csystem_unconfirmed_byte_count(int socket);

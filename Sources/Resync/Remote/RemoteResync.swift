@@ -231,7 +231,8 @@ extension ResyncError {
             // The shell over there knows no such command, and will not.
             return status != 127
         case .system, .unknownHost, .unreachable, .timedOut, .ended, .closed, .tls: return true
-        case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing, .outOfMemory:
+        case .refused, .credentials, .invalidFrame, .invalidAddress, .programMissing, .outOfMemory,
+            .occupied, .inTheWay:
             return false
         }
     }
