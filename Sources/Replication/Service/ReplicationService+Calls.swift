@@ -3,7 +3,7 @@ internal import Storage
 
 extension ReplicationService {
     /// What a call of Resynchronize asks for, once its parameters are checked.
-    private struct Request {
+    struct Request {
         var sender: Sender
         /// Nil for now.
         var startTime: Date?
@@ -52,6 +52,16 @@ extension ReplicationService {
         } catch {
             throw CodedError(ReturnCode(error), "\(error)")
         }
+        let sender = try sender(called: computerSystem)
+        switch start {
+        case .now: return Request(sender: sender, owner: owner)
+        case .at(let date): return Request(sender: sender, startTime: date, owner: owner)
+        }
+    }
+
+    /// The machine with its GUID or its name, and the relationship in which it is the sender.
+    func sender(called computerSystem: String) throws(CodedError) -> Sender {
+        guard !computerSystem.isEmpty else { throw .invalid("no virtual machine is named") }
         guard let machine = inventory.machine(called: computerSystem) else {
             throw CodedError(
                 .systemNotAvailable, "there is no virtual machine '\(computerSystem.printable)'")
@@ -65,11 +75,7 @@ extension ReplicationService {
         guard let relationship = machine.relationship else {
             throw CodedError(.invalidState, "\(machine.elementName) has no relationship")
         }
-        let sender = Sender(machine: machine, relationship: relationship)
-        switch start {
-        case .now: return Request(sender: sender, owner: owner)
-        case .at(let date): return Request(sender: sender, startTime: date, owner: owner)
-        }
+        return Sender(machine: machine, relationship: relationship)
     }
 
     // MARK: The answer
@@ -112,7 +118,7 @@ extension ReplicationService {
     }
 
     /// A new job, in place of one that is suspended.
-    private func accept(
+    func accept(
         _ request: Request, _ relationship: StoredRelationship, insteadOf old: ServiceJob? = nil,
         _ state: inout ServiceState
     ) throws(StoreError) -> ConcreteJob {
@@ -145,7 +151,7 @@ extension ReplicationService {
 
     /// Another start time of a job that waits. One that is to begin at once and waits for its turn keeps
     /// that.
-    private func reschedule(
+    func reschedule(
         _ known: ServiceJob, to date: Date?, _ state: inout ServiceState
     ) throws(StoreError) {
         let properties = known.job.properties
