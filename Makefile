@@ -38,7 +38,7 @@ bench-link: build
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= 1
 FUZZ_TARGETS ?= header region-table metadata parent-locator bat log image chain delta map \
-	frame message session
+	frame message session control
 
 fuzz: packages
 	$(RELEASE) fuzz

@@ -115,7 +115,9 @@ let package = Package(
         ),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["TestSupport", "Resync", "VHDX", "Transport", "Storage"],
+            dependencies: [
+                "TestSupport", "Replication", "Resync", "VHDX", "Transport", "Storage",
+            ],
             path: "Tests/Fuzzing",
             exclude: ["corpus"],
             swiftSettings: rules

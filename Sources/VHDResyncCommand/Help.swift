@@ -1,5 +1,11 @@
 /// What `--help` prints.
 enum Help {
+    /// Of a verb with a page of its own, or of all others.
+    static func text(for verb: Verb?) -> String {
+        guard let verb, verb.isOfService else { return text }
+        return service
+    }
+
     static let text = """
         Usage: vhdresync [OPTION]... PRIMARY REPLICA  make REPLICA read as PRIMARY
                vhdresync map DISK -o MAP              write a disk's digests to MAP
@@ -12,6 +18,7 @@ enum Help {
                vhdresync check DISK                   find all that is wrong with it
                vhdresync agent --stdio | --listen ADDRESS:PORT ...
                                       serve other hosts: under ssh, or with TLS
+               vhdresync service|vm|job ...           a service: 'vhdresync vm --help'
         With several PRIMARY REPLICA, one is done after the other. One of the two may be
         on another host: [USER@]HOST:PATH over ssh, or vhdresync://HOST[:PORT]/PATH.
         Disks are VHDX files that nothing else uses, differencing ones with their
@@ -67,6 +74,45 @@ enum Help {
           32769 access denied      32775 invalid state, as   32779 file not found
           32770 not supported            sizes that differ
           32771 status unknown
+
+        """
+
+    /// Of the replication service.
+    static let service = """
+        Usage: vhdresync service --config FILE --state-dir DIR [--socket PATH]
+                                      resynchronize the machines of an inventory, when
+                                      asked and in their windows, until SIGTERM
+               vhdresync vm list              machines, their states, what comes next
+               vhdresync vm show NAME         one machine, by its name or its GUID
+               vhdresync vm resync NAME [--start-time T] [--wait]
+                                      make its replica read as it; print the job's ID
+               vhdresync vm suspend NAME      stop its resynchronization for now, or its
+                                      replication
+               vhdresync vm resume NAME       go on with what was suspended
+               vhdresync vm cancel NAME       give up its resynchronization
+               vhdresync job list             jobs, until 5 minutes after their end
+               vhdresync job show ID          one job, with what became of each disk
+               vhdresync job watch ID         show how far it is, until it is over
+        'vhdresync vm list|show|resync|suspend|resume|cancel [NAME]' and 'vhdresync
+        job list|show|watch [ID]' ask the service that runs on this host.
+
+              --config FILE      the inventory: machines, disks, where replicas are
+              --state-dir DIR    what the service remembers; it listens there, too
+              --socket PATH      where the service listens [DIR/service.sock; without
+                                 DIR, /run/vhdresync/service.sock]
+              --start-time T     when to begin, up to 7 days ahead: 22:30, '2027-01-31
+                                 22:30', or a CIM datetime [now]
+              --wait             show how far the job is, and end as it ends; Ctrl-C
+                                 ends the watching alone
+              --json             print the answer as one JSON object
+              --progress HOW     with '--wait' and 'watch': 'auto', 'plain', 'json' or
+                                 'none' [auto]
+          -q, --quiet            no progress and no summary
+          -h, --help             show this
+
+        The exit status is 0 for the return codes 0 and 4096, and else the code less
+        32767: 32773 invalid parameter, 32775 the machine's state does not permit it,
+        32777 no such machine, or no service there; the code of the job with '--wait'.
 
         """
 }

@@ -42,6 +42,11 @@ enum Option: Int32, CaseIterable, Sendable {
     case logFormat
     case connectionLimit
     case runLimit
+    case configuration
+    case stateFolder
+    case socket
+    case startTime
+    case wait
 
     /// The long form, without its hyphens.
     var name: String {
@@ -87,6 +92,11 @@ enum Option: Int32, CaseIterable, Sendable {
         case .logFormat: "log-format"
         case .connectionLimit: "connection-limit"
         case .runLimit: "run-limit"
+        case .configuration: "config"
+        case .stateFolder: "state-dir"
+        case .socket: "socket"
+        case .startTime: "start-time"
+        case .wait: "wait"
         }
     }
 
@@ -101,10 +111,11 @@ enum Option: Int32, CaseIterable, Sendable {
             .parentPath,
             .apply, .journalDirectory, .primaryFormat, .replicaFormat, .disks, .remoteShell,
             .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit, .retry,
-            .idleTimeout, .listen, .root, .allowPeer, .logFormat, .connectionLimit, .runLimit:
+            .idleTimeout, .listen, .root, .allowPeer, .logFormat, .connectionLimit, .runLimit,
+            .configuration, .stateFolder, .socket, .startTime:
             true
         case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json,
-            .inPlace, .stdio, .readOnly:
+            .inPlace, .stdio, .readOnly, .wait:
             false
         }
     }
@@ -112,10 +123,14 @@ enum Option: Int32, CaseIterable, Sendable {
     /// Whether the option means something for this verb.
     func applies(to verb: Verb) -> Bool {
         switch self {
-        case .help, .version, .parentPath: true
-        case .json: verb != .agent
-        case .jobs, .hashProvider: verb != .info && verb != .check
-        case .timeout, .progress, .quiet: verb != .info && verb != .check && verb != .agent
+        case .help, .version: true
+        case .parentPath: !verb.isOfService
+        case .json: verb != .agent && verb != .service
+        case .jobs, .hashProvider: verb != .info && verb != .check && !verb.isOfService
+        case .timeout:
+            verb != .info && verb != .check && verb != .agent && !verb.isOfService
+        case .progress, .quiet:
+            verb != .info && verb != .check && verb != .agent && verb != .service
         case .blockSize: verb == .resync || verb == .diff || verb == .map
         case .compare: verb == .resync || verb == .diff
         case .chain: verb == .check
@@ -134,6 +149,9 @@ enum Option: Int32, CaseIterable, Sendable {
         case .remoteShell, .remoteCommand, .bandwidthLimit, .retry: verb == .resync
         case .root, .allowPeer, .readOnly, .logFormat, .connectionLimit, .runLimit:
             verb == .agent
+        case .configuration: verb == .service
+        case .stateFolder, .socket: verb.isOfService
+        case .startTime, .wait: verb == .machine
         }
     }
 

@@ -4,7 +4,8 @@ internal import VHDX
 
 /// What the arguments ask for.
 enum Request {
-    case help
+    /// Of a verb, or of all that there is.
+    case help(Verb?)
     case version
     case run(Invocation)
 }
@@ -18,6 +19,7 @@ struct Invocation {
     var pairs: [ResyncPair] = []
     var remote = RemoteOptions()
     var agent = AgentOptions()
+    var control = ControlOptions()
     /// Where `map` and `diff` write; empty for every other verb, and for a `diff` that only counts.
     var output = ""
     var options: ResyncOptions
@@ -34,7 +36,7 @@ extension Request {
     init(_ arguments: CommandLineArguments) throws(UsageError) {
         if let error = arguments.error { throw error }
         if arguments.contains(.help) {
-            self = .help
+            self = .help(arguments.operands.first.flatMap { Verb(word: $0) })
         } else if arguments.contains(.version) {
             self = .version
         } else {
@@ -48,10 +50,6 @@ extension Invocation {
         var operands = arguments.operands[...]
         verb = .resync
         if let word = operands.first {
-            guard !Verb.plannedWords.contains(word) else {
-                throw .notSupported(
-                    "'\(word)' is not supported yet; './\(word)' is a file of that name")
-            }
             if let named = Verb(word: word) {
                 verb = named
                 operands.removeFirst()
@@ -63,6 +61,10 @@ extension Invocation {
             try set(occurrence.option, occurrence.argument ?? "")
         }
         try checkCombination(arguments)
+        guard !verb.isOfService else {
+            try addControl(operands, arguments)
+            return
+        }
         guard verb != .resync else {
             paths = Array(operands)
             try addPairs(lists: arguments.values(of: .disks))
@@ -133,6 +135,11 @@ extension Invocation {
         case .runLimit:
             agent.runLimit = try OptionValues.limit(
                 argument, option, AgentConfiguration.runLimits)
+        case .configuration: control.configuration = try Operand.localPath(argument)
+        case .stateFolder: control.stateFolder = try Operand.localPath(argument)
+        case .socket: control.socket = try Operand.localPath(argument)
+        case .startTime: control.startTime = try OptionValues.startTime(argument)
+        case .wait: control.waits = true
         }
     }
 

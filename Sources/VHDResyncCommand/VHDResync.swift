@@ -13,9 +13,14 @@ public enum VHDResync {
         do throws(UsageError) {
             return run(try Request(arguments)).exitStatus
         } catch {
+            let wantsJSON = arguments.contains(.json)
+            let verb = arguments.operands.first.flatMap { Verb(word: $0) }
+            if let verb, verb.isOfControl {
+                let error = CodedError(error.code, error.sentence)
+                return ControlVerb.fail(error, wantsJSON: wantsJSON).exitStatus
+            }
             let job = ConcreteJob()
             job.fail(error.code, error.sentence)
-            let wantsJSON = arguments.contains(.json)
             return Output.failure(error.code, job, error.sentence, disks: [], wantsJSON: wantsJSON)
                 .exitStatus
         }
@@ -23,7 +28,7 @@ public enum VHDResync {
 
     private static func run(_ request: Request) -> ReturnCode {
         switch request {
-        case .help: return Output.text(Help.text, .completed)
+        case .help(let verb): return Output.text(Help.text(for: verb), .completed)
         case .version: return Output.text("vhdresync \(ProductVersion.text)\n", .completed)
         case .run(let invocation):
             switch invocation.verb {
@@ -35,6 +40,8 @@ public enum VHDResync {
             case .info: return InfoVerb.run(invocation)
             case .check: return CheckVerb.run(invocation)
             case .agent: return AgentVerb.run(invocation)
+            case .service: return ServiceVerb.run(invocation)
+            case .machine, .job: return ControlVerb.run(invocation)
             }
         }
     }

@@ -18,6 +18,12 @@ enum Verb: Equatable, Sendable {
     case check
     /// Serves the disks of this machine to another host.
     case agent
+    /// Runs a replication service.
+    case service
+    /// Asks a service about virtual machines.
+    case machine
+    /// Asks a service about jobs.
+    case job
 
     /// The verb that a first operand names, or nil where it names a file.
     init?(word: String) {
@@ -29,12 +35,18 @@ enum Verb: Equatable, Sendable {
         case "info": self = .info
         case "check": self = .check
         case "agent": self = .agent
+        case "service": self = .service
+        case "vm": self = .machine
+        case "job": self = .job
         default: return nil
         }
     }
 
-    /// The words that will be verbs, and so name no file now.
-    static let plannedWords: Set<String> = ["service"]
+    /// Whether it has to do with a replication service.
+    var isOfService: Bool { self == .service || isOfControl }
+
+    /// Whether it asks a service that runs.
+    var isOfControl: Bool { self == .machine || self == .job }
 
     /// How the program is called for it.
     var usage: String {
@@ -47,6 +59,9 @@ enum Verb: Equatable, Sendable {
         case .info: "vhdresync info DISK"
         case .check: "vhdresync check DISK"
         case .agent: "vhdresync agent --stdio | --listen ADDRESS:PORT ..."
+        case .service: "vhdresync service --config FILE --state-dir DIR"
+        case .machine: "vhdresync vm list|show|resync|suspend|resume|cancel [NAME]"
+        case .job: "vhdresync job list|show|watch [ID]"
         }
     }
 
@@ -61,13 +76,16 @@ enum Verb: Equatable, Sendable {
         case .info: "'info'"
         case .check: "'check'"
         case .agent: "'agent'"
+        case .service: "'service'"
+        case .machine: "'vm'"
+        case .job: "'job'"
         }
     }
 
-    /// How many operands it takes. The main job takes any number of pairs.
+    /// How many names of disks it takes. The main job takes any number of pairs.
     var operandCount: Int {
         switch self {
-        case .agent: 0
+        case .agent, .service, .machine, .job: 0
         case .resync, .diff, .apply: 2
         case .map, .recover, .info, .check: 1
         }

@@ -64,6 +64,8 @@ enum FuzzTarget: String, CaseIterable {
     case message
     /// The two sides of a comparison.
     case session
+    /// What comes over the socket of a service.
+    case control
 
     /// What is damaged, where it is no image.
     var trial: (any ByteTrial)? {
@@ -73,6 +75,7 @@ enum FuzzTarget: String, CaseIterable {
         case .frame: FrameTrial()
         case .message: MessageTrial()
         case .session: SessionTrial()
+        case .control: ControlTrial()
         default: nil
         }
     }
@@ -96,7 +99,7 @@ enum FuzzTarget: String, CaseIterable {
                 .header, .regionTable, .metadata, .table, .table, .table, .table, .log, .log,
                 .identifier, .fileSize, .bitmap,
             ]
-        case .delta, .map, .frame, .message, .session: []
+        case .delta, .map, .frame, .message, .session, .control: []
         }
     }
 

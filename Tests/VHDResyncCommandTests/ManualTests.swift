@@ -29,7 +29,9 @@ import Testing
             let isNamed = text.contains("Fl \(names) ") || text.contains("Fl \(names)\n")
             #expect(isNamed, "\(option.name)")
         }
-        for verb in [Verb.map, .diff, .apply, .recover, .info, .check, .agent] {
+        for verb in [
+            Verb.map, .diff, .apply, .recover, .info, .check, .agent, .service, .machine, .job,
+        ] {
             let word = verb.usage.split(separator: " ")[1]
             #expect(text.contains("\n.Nm\n.Cm \(word)\n"), "\(word)")
             #expect(text.contains("\n.It Cm \(word)"), "\(word)")

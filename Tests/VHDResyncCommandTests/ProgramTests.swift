@@ -36,7 +36,9 @@ import VHDX
             (["map", "a"], .invalidParameter, "'map' needs a file to write to"),
             (["info", "host:b"], .notSupported, "'host:b' names a disk on another host"),
             (["h:a", "host:b"], .invalidParameter, "one disk must be on this one"),
-            (["service"], .notSupported, "'service' is not supported yet"),
+            (["service"], .invalidParameter, "'--config' is missing"),
+            (["vm"], .invalidParameter, "'vm' needs to be told what to do: list, show"),
+            (["job", "show"], .invalidParameter, "no job is named: vhdresync job show ID"),
             (["agent", "--stdio", "d"], .invalidParameter, "one name too many, 'd'"),
             (["recover"], .invalidParameter, "no disk is named: vhdresync recover REPLICA"),
         ] as [([String], ReturnCode, String)])

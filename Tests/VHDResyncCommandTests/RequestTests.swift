@@ -107,7 +107,7 @@ import Testing
 
     @Test func helpAndVersionNeedNothingElse() throws {
         for words in ["--help", "-h", "map -h", "a b c d --help", "apply --help", "-V --help"] {
-            guard case .help = try request(words) else {
+            guard case .help(_) = try request(words) else {
                 Issue.record("\(words)")
                 continue
             }
@@ -161,7 +161,7 @@ import Testing
 
     @Test func refusesWhatIsPlanned() {
         let words = [
-            "service", "diff a host:b", "diff vhdresync://host/a b",
+            "diff a host:b", "diff vhdresync://host/a b",
             "info host:a", "map host:a -o m", "map a -o host:m", "apply host:d b",
             "recover host:b", "a h:b --ca h:c", "a b --journal-dir h:d",
         ]

@@ -1,5 +1,5 @@
 /// The keys of one kind of object in an inventory's file.
-protocol InventoryKey: CaseIterable, Hashable, Sendable, RawRepresentable<String> {}
+package protocol InventoryKey: CaseIterable, Hashable, Sendable, RawRepresentable<String> {}
 
 enum RootKey: String, InventoryKey {
     /// For editors, which find there what may be written. Not read here.

@@ -28,7 +28,7 @@ package enum JSONText {
 
 /// A value that may be absent, and is then written as null. (An optional property is left out.)
 package struct Nullable<Value: Encodable & Equatable>: Encodable, Equatable {
-    var value: Value?
+    package var value: Value?
 
     package init(_ value: Value?) {
         self.value = value
@@ -45,3 +45,10 @@ package struct Nullable<Value: Encodable & Equatable>: Encodable, Equatable {
 }
 
 extension Nullable: Sendable where Value: Sendable {}
+
+extension Nullable: Decodable where Value: Decodable {
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        value = container.decodeNil() ? nil : try container.decode(Value.self)
+    }
+}
