@@ -98,31 +98,36 @@ extension OptionValues {
         _ text: String, now: Date = .now, zone: TimeZone = .current
     ) throws(UsageError) -> String {
         guard text.utf8.count != CIMDateTime.characterCount else { return text }
-        let today = shown(now, zone)
-        if let match = text.wholeMatch(of: #/([0-9]{2}):([0-9]{2})/#) {
-            let time = "\(match.1)\(match.2)"
+        if let numbers = numbers(in: text, as: ["00:00"]) {
+            let today = shown(now, zone)
             // At noon, so that no change of clocks leads to another day.
             let noon = now + Double((12 - (today.hour ?? 12)) * 3600)
-            let isOver = time <= pair(today.hour) + pair(today.minute)
-            return dateTime(shown(isOver ? noon + 86400 : noon, zone), time)
+            let isOver = numbers <= pair(today.hour) + pair(today.minute)
+            let day = shown(isOver ? noon + 86400 : noon, zone)
+            return dateTime("\(day)".prefix(8) + numbers)
         }
-        let pattern = #/([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2})/#
-        guard let match = text.wholeMatch(of: pattern) else {
+        guard let numbers = numbers(in: text, as: ["0000-00-00 00:00", "0000-00-00T00:00"]) else {
             throw .invalid(
                 "a start time is a CIM datetime, or a local time like 22:30 or '2027-01-31 22:30', not "
                     + "'\(text)'")
         }
-        return "\(match.1)\(match.2)\(match.3)\(match.4)\(match.5)00.000000+***"
+        return dateTime(numbers)
+    }
+
+    /// The digits of a text that has one of some forms, in which a zero stands for each digit.
+    private static func numbers(in text: String, as forms: [String]) -> String? {
+        let isDigit = { (byte: UInt8) in (0x30...0x39).contains(byte) }
+        let form = text.utf8.map { isDigit($0) ? 0x30 : $0 }
+        guard forms.contains(where: { Array($0.utf8) == form }) else { return nil }
+        return String(decoding: text.utf8.filter(isDigit), as: UTF8.self)
     }
 
     private static func shown(_ date: Date, _ zone: TimeZone) -> CIMTimestamp {
         CIMTimestamp(date, offsetMinutes: zone.secondsFromGMT(for: date) / 60)
     }
 
-    private static func dateTime(_ day: CIMTimestamp, _ time: String) -> String {
-        // The offset is that of the service's clocks.
-        String("\(day)".prefix(8)) + time + "00.000000+***"
-    }
+    /// The offset is that of the service's clocks.
+    private static func dateTime(_ minutes: String) -> String { minutes + "00.000000+***" }
 
     private static func pair(_ number: Int?) -> String {
         let number = number ?? 0

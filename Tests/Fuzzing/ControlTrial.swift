@@ -84,6 +84,7 @@ struct ControlTrial: ByteTrial {
             guard try Self.request(Array(request.line.utf8)).get() == request else {
                 throw Violation("\(request) is written as another one")
             }
+            guard request.isSayable else { throw Violation("\(request) was accepted") }
             reach.noted("\(request.name)", isOpened: true)
         case .failure(let error):
             try judge(error)
@@ -239,7 +240,7 @@ private struct RequestMaker {
         case 3: bytes.insert(contentsOf: Array(token().utf8), at: place)
         case 4: insertMember(&bytes)
         case 5:
-            let nested = 60 + generator.below(10)
+            let nested = generator.once(in: 4) ? 12_000 : 60 + generator.below(10)
             bytes.insert(contentsOf: [UInt8](repeating: 0x5B, count: nested), at: place)
         case 6: bytes.removeLast(min(bytes.count, generator.below(30)))
         case 7: bytes += Array(request().line.utf8)

@@ -141,10 +141,13 @@ struct ControlRequestTests {
                 + "\"}",
             "{" + (0..<1200).map { "\"k\($0)\":1" }.joined(separator: ",") + "}",
             "{\"version\":1" + String(repeating: "0", count: 400) + "}", "\u{FEFF}{}", "\0",
+            "\u{15}",
+            #"{"version":1,"request":"listJobs","\u001b[2J":1}"#, "{\"version\"\u{1B}[2J",
         ]
         for text in texts {
             let reason = reason(text)
             #expect((reason?.utf8.count ?? .max) < 2000)
+            #expect(reason?.printable == reason)
         }
         let bytes: [UInt8] = [0x7B, 0xFF, 0x7D]
         #expect(throws: CodedError.self) { try ControlRequest(parsing: bytes) }

@@ -35,9 +35,14 @@ struct ReplicationHostTests {
         #expect(refusal()?.code == .systemInUse)
 
         host.stop()
-        let ended = Background { try host.wait() }
+        let isWaiting = ConditionLock(false)
+        let ended = Background {
+            isWaiting.withLock { $0 = true }
+            try host.wait()
+        }
+        isWaiting.withLock(when: { $0 }) { _ in }
         // Nothing ends before the transfer has; questions are answered, and nothing begins.
-        #expect(try client.answer(to: .listJobs).jobs?.count == 1)
+        for _ in 0..<200 { #expect(try client.answer(to: .listJobs).jobs?.count == 1) }
         let refused = try client.answer(to: .resynchronize(computerSystem: "vm1"))
         #expect(refused.returnValue == 32777)
         #expect(!ended.hasEnded)
