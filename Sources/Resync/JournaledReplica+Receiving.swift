@@ -81,12 +81,6 @@ extension JournaledReplica where File: ~Copyable {
         }
     }
 
-    private func newJournal(_ header: DeltaHeader) throws(ResyncError) -> DeltaWriter<File> {
-        let file = try onJournal { () throws(FileError) in try store.create() }
-        monitor.note(.unfinished(path: store.path, isContinuable: header.isOfKnownStates))
-        return try DeltaWriter(header, to: file)
-    }
-
     private func commit(
         _ records: inout ReceivedRecords<File>, baseRoot: BlockDigest, resultRoot: BlockDigest
     ) throws(ResyncError) -> DeltaReader<File>? {
