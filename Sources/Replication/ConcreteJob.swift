@@ -127,6 +127,11 @@ public final class ConcreteJob: Sendable {
         }
     }
 
+    /// Nothing was done of what can only be finished, and nothing will be: it can be undone again.
+    func withdrawCommitPoint() {
+        state.withLock { $0.properties.isCommitted = false }
+    }
+
     /// The work stands still. False where somebody has asked for its end meanwhile.
     ///
     /// - Precondition: the job runs, and has not passed the commit point.
