@@ -127,7 +127,7 @@ public final class ConcreteJob: Sendable {
         }
     }
 
-    /// Nothing was done of what can only be finished, and nothing will be: it can be undone again.
+    /// What can only be finished is finished, or was not begun: what follows can be undone again.
     func withdrawCommitPoint() {
         state.withLock { $0.properties.isCommitted = false }
     }

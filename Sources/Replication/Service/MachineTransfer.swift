@@ -59,8 +59,14 @@ struct MachineTransfer: Sendable {
         _ disks: [MachineDisk], _ decided: [(disk: MachineDisk, journal: PreparedJournal)]
     ) -> TransferOutcome {
         guard let decision = transfer.decision else { return makeNew(disks) }
-        let finished = finish(decided, decision.isOwn ? .finishing : .finishingEarlier)
-        if decision.isOwn { return outcome(of: finished) }
+        if decision.isOwn { return outcome(of: finish(decided, .finishing)) }
+        // What it writes meanwhile can only be finished.
+        guard !progress.isStopping, transfer.job.passCommitPoint() else {
+            return TransferOutcome(
+                .stopped("stopped on request; what an earlier job has decided is still to be done"))
+        }
+        let finished = finish(decided, .finishingEarlier)
+        transfer.job.withdrawCommitPoint()
         // What cannot be finished any more becomes new as any other disk, by a decision of its own.
         if finished.isStopped || finished.failures.contains(where: \.isTransient) {
             return outcome(of: finished)

@@ -54,9 +54,19 @@ extension RemoteResync {
     }
 
     /// Waits for the other side's greeting, and checks that it knows what it is to be asked.
-    func greet(_ channel: PeerChannel, isNew: Bool) throws(ResyncError) {
-        if isNew { try channel.checkGreeting() }
-        try channel.check(version: Hello.preparing)
+    ///
+    /// A stop that is requested closes the connection, from here on until somebody else waits for one.
+    func greet(
+        _ channel: PeerChannel, isNew: Bool, _ monitor: ResyncMonitor
+    ) throws(ResyncError) {
+        monitor.whenStopped { channel.close() }
+        do throws(ResyncError) {
+            if isNew { try channel.checkGreeting() }
+            try channel.check(version: Hello.preparing)
+        } catch {
+            if let reason = monitor.stopReason { throw .stopped(reason) }
+            throw error
+        }
     }
 
     private func ask(
@@ -64,9 +74,8 @@ extension RemoteResync {
         _ monitor: ResyncMonitor, noteQuestion: () -> Void = {}
     ) throws(ResyncError) -> RemoteResult {
         let (channel, isNew) = try peer.channel()
-        monitor.whenStopped { channel.close() }
         do throws(ResyncError) {
-            try greet(channel, isNew: isNew)
+            try greet(channel, isNew: isNew, monitor)
             var request = request(.sender, options.replicaFormat)
             request.flags.insert(question)
             channel.send(.open(request))

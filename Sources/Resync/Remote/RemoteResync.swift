@@ -146,7 +146,7 @@ public struct RemoteResync: Sendable {
         let expected = commit.withLock { $0.wasAskedFor ? $0.resultState : .zero }
         var request = request(.sender, options.replicaFormat, expectedState: expected)
         if isPreparing {
-            try greet(channel, isNew: isNew)
+            try greet(channel, isNew: isNew, monitor)
             isNew = false
             request.flags.insert(.prepare)
         }

@@ -22,7 +22,9 @@ private final class MachineTrial {
 
     /// At which moments.
     struct Hooks: Sendable {
-        /// Runs often, in threads of the transfer: between any two disks, among others.
+        var onBegin: @Sendable (ConcreteJob) -> Void = { _ in }
+        /// Runs often, in threads of the transfer: between any two disks, among others. The service may be
+        /// locked then.
         var often: @Sendable () -> Void = {}
         /// Right before it is decided, and right after.
         var beforeDecision: @Sendable () -> Void = {}
@@ -111,6 +113,7 @@ private struct HookedRunner: TransferRunner {
             try decide(disks, outcomes)
             hooks.afterDecision()
         }
+        hooks.onBegin(transfer.job)
         return DiskTransferRunner().begin(transfer)
     }
 }
@@ -318,9 +321,10 @@ struct MachineTransferTests {
     func requests() throws {
         for isBefore in [true, false] {
             let trial = try MachineTrial()
-            let (service, codes) = (Lock<ReplicationService?>(nil), Lock<[JobRequestCode]>([]))
+            let (begun, codes) = (Lock<ConcreteJob?>(nil), Lock<[JobRequestCode]>([]))
+            trial.hooks.onBegin = { job in begun.withLock { $0 = job } }
             let ask: @Sendable () -> Void = {
-                guard let job = service.withLock({ $0?.jobs.first }) else { return }
+                guard let job = begun.withLock({ $0 }) else { return }
                 codes.withLock {
                     $0 = [job.requestStateChange(.suspend), job.requestStateChange(.terminate)]
                 }
@@ -330,7 +334,6 @@ struct MachineTransferTests {
             } else {
                 trial.hooks.afterDecision = ask
             }
-            try service.withLock { $0 = try trial.start() }
             let job = try trial.job()
             if isBefore {
                 #expect(codes.withLock { $0.last } == .transitionStarted)
@@ -343,6 +346,32 @@ struct MachineTransferTests {
                 #expect(job.properties.jobState == .completed)
                 #expect(try trial.pairs.areNew)
             }
+        }
+    }
+
+    @Test("A transfer whose job was asked for its end does not decide, whether it was told or not")
+    func commitPoint() throws {
+        let trial = try MachineTrial()
+        let relationship = try #require(trial.inventory.machines[0].primaryRelationship)
+        for decision in [nil, TransferDecision(isOwn: false, disks: [])] {
+            let job = ConcreteJob()
+            job.install(JobControl(suspend: {}, terminate: {}))
+            job.start()
+            #expect(job.requestStateChange(.terminate) == .transitionStarted)
+            let calls = Lock<[String]>([])
+            let transfer = Transfer(
+                job: job, machine: trial.inventory.machines[0], relationship: relationship,
+                attempt: 1, decision: decision,
+                decide: { (_, _) throws(StoreError) in calls.withLock { $0.append("decided") } },
+                noteCarriedOut: { () throws(StoreError) in calls.withLock { $0.append("noted") } },
+                end: { _ in })
+            let outcome = MachineTransfer(transfer).run()
+            guard case .stopped = outcome.ending else {
+                Issue.record("\(outcome.ending)")
+                continue
+            }
+            #expect(calls.withLock { $0 } == [])
+            #expect(try trial.pairs.areOld)
         }
     }
 
@@ -377,9 +406,24 @@ struct MachineTransferTests {
         let primary = trial.pairs.primary(2)
         try FileManager.default.moveItem(atPath: primary, toPath: primary + ".away")
         trial.hooks = MachineTrial.Hooks()
+        let (begun, answers) = (Lock<ConcreteJob?>(nil), Lock<Set<JobRequestCode>>([]))
+        let isInside = Lock(false)
+        trial.hooks.often = {
+            // To look at a job is to look at the clock.
+            let isFirst = isInside.withLock { isInside in
+                defer { isInside = true }
+                return !isInside
+            }
+            guard isFirst else { return }
+            defer { isInside.withLock { $0 = false } }
+            guard let job = begun.withLock({ $0 }), job.properties.isCommitted else { return }
+            answers.withLock { _ = $0.insert(job.requestStateChange(.terminate)) }
+        }
+        trial.hooks.onBegin = { job in begun.withLock { $0 = job } }
         try trial.start()
         let second = try trial.job()
-        #expect(second.properties.errorCode == 32779)
+        #expect(answers.withLock { $0 } == [.invalidTransition])
+        #expect(second.properties.errorCode == 32779 && !second.properties.isCommitted)
         #expect(try trial.pairs.isNew(1))
         #expect(try trial.openDecision == nil)
         try FileManager.default.moveItem(atPath: primary + ".away", toPath: primary)
