@@ -440,6 +440,14 @@ struct MachineTransferTests {
         #expect(try trial.relationship?.replicationState == .critical)
         #expect(try pairs.isNew(0) && pairs.isNew(1) && !pairs.isNew(2))
         #expect(try trial.openDecision?.decision.job == job.properties.instanceID)
+        // The next one, after which somebody writes to a replica again, takes the place of this one.
+        try trial.start()
+        let second = try trial.job()
+        #expect(second.properties.errorCode == 32775)
+        let left = try trial.store.read { (content) throws(StoreError) in
+            try content.decisionsToCarryOut()
+        }
+        #expect(left.map(\.job) == [second.properties.instanceID])
         try goOn(trial)
         #expect(try trial.openDecision == nil)
         #expect(
