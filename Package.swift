@@ -125,6 +125,9 @@ let package = Package(
         .executableTarget(
             name: "storewriter", dependencies: ["Replication", "Resync", "Storage"],
             path: "Tests/StoreWriter", swiftSettings: rules),
+        .executableTarget(
+            name: "machinerunner", dependencies: ["Replication", "Storage"],
+            path: "Tests/MachineRunner", swiftSettings: rules),
         .testTarget(
             name: "StorageTests", dependencies: ["TestSupport", "Storage", "CSystem"],
             swiftSettings: rules),
@@ -174,7 +177,7 @@ let package = Package(
             name: "InteropTests",
             dependencies: [
                 "TestSupport", "Replication", "Resync", "BlockIO", "VHDX", "Storage", "vhdresync",
-                "storewriter",
+                "storewriter", "machinerunner",
             ],
             exclude: ["changing_calls.c", "read_disk.py", "requirements.txt"],
             swiftSettings: rules

@@ -127,6 +127,11 @@ public final class ConcreteJob: Sendable {
         }
     }
 
+    /// What can only be finished is finished, or was not begun: what follows can be undone again.
+    func withdrawCommitPoint() {
+        state.withLock { $0.properties.isCommitted = false }
+    }
+
     /// The work stands still. False where somebody has asked for its end meanwhile.
     ///
     /// - Precondition: the job runs, and has not passed the commit point.

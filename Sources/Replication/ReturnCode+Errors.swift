@@ -23,7 +23,7 @@ extension ReturnCode {
             self = .invalidParameter
         case .differentSizes, .primaryChanged, .incompleteDelta, .deltaWithoutProof, .deltaChanged,
             .otherBase, .foreignJournal,
-            .missingJournal:
+            .missingJournal, .notAsPrepared:
             self = .invalidState
         case .damagedDigestMap, .damagedDelta, .proofFailed, .contentDiffersAfterWriting,
             .outdatedJournal, .noSpace:

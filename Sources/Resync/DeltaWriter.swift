@@ -162,6 +162,32 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Senda
     package consuming func finish(
         baseRoot: BlockDigest, resultRoot: BlockDigest
     ) throws(ResyncError) -> File {
+        let trailer = try end(baseRoot: baseRoot, resultRoot: resultRoot)
+        do throws(FileError) {
+            try file.write(trailer.rawSpan, at: writtenByteCount)
+        } catch {
+            throw .file(error)
+        }
+        try flushFile()
+        return file
+    }
+
+    /// Makes the records durable and leaves the stream unfinished: what would end it is returned.
+    ///
+    /// - Precondition: as for ``finish(baseRoot:resultRoot:)``.
+    package consuming func prepare(
+        baseRoot: BlockDigest, resultRoot: BlockDigest
+    ) throws(ResyncError) -> PreparedJournal {
+        let trailer = try end(baseRoot: baseRoot, resultRoot: resultRoot)
+        return PreparedJournal(header: header, byteCount: writtenByteCount, trailer: trailer)
+    }
+
+    /// Makes the records durable.
+    ///
+    /// - Returns: the trailer that belongs behind them.
+    private mutating func end(
+        baseRoot: BlockDigest, resultRoot: BlockDigest
+    ) throws(ResyncError) -> [UInt8] {
         precondition(header.hasRootDigests || baseRoot == .zero && resultRoot == .zero)
         try flush()
         try flushFile()
@@ -175,13 +201,7 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Senda
         let offset = bytes.count
         bytes.append(contentsOf: repeatElement(0, count: BlockDigest.byteCount))
         bytes.withMutableRawSpan { digest.encode(into: &$0, at: offset) }
-        do throws(FileError) {
-            try file.write(bytes.rawSpan, at: writtenByteCount)
-        } catch {
-            throw .file(error)
-        }
-        try flushFile()
-        return file
+        return bytes
     }
 
     /// Leaves the stream unfinished. Pending records are lost without a ``flush()`` before.

@@ -13,6 +13,36 @@ extension JournaledReplica where File: ~Copyable {
         _ source: SourceOffer, through receiver: RemoteReceiver,
         on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState
     ) throws(ResyncError) -> Received<File> {
+        try receive(source, through: receiver, on: target, targetState) {
+            (records, outcome, baseRoot, _) throws(ResyncError) in
+            let journal = try commit(&records, baseRoot: baseRoot, resultRoot: outcome.resultRoot)
+            return Received(finish: outcome.finish, journal: journal)
+        }
+    }
+
+    /// As above, up to right before the commit point.
+    func prepare(
+        _ source: SourceOffer, through receiver: RemoteReceiver,
+        on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState
+    ) throws(ResyncError) -> (finish: Finish, journal: PreparedJournal?) {
+        let isMarked = target.mark != nil
+        return try receive(source, through: receiver, on: target, targetState) {
+            (records, outcome, baseRoot, header) throws(ResyncError) in
+            let journal = try prepare(
+                records.take(), header, isMarked: isMarked, baseRoot: baseRoot,
+                resultRoot: outcome.resultRoot)
+            return (outcome.finish, journal)
+        }
+    }
+
+    /// As above, and `end` does with what was recorded what is to be done.
+    private func receive<Result: ~Copyable>(
+        _ source: SourceOffer, through receiver: RemoteReceiver,
+        on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState,
+        end endRecords: (
+            inout ReceivedRecords<File>, RemoteReceiver.Outcome, BlockDigest, DeltaHeader
+        ) throws(ResyncError) -> Result
+    ) throws(ResyncError) -> Result {
         let new = DeltaHeader(
             virtualSize: target.virtualSize, blockSize: options.blockSize, streamID: .random(),
             base: targetState, source: source.state, resultDataWriteGUID: .random())
@@ -68,23 +98,14 @@ extension JournaledReplica where File: ~Copyable {
             guard outcome.resultRoot == outcome.finish.root else {
                 throw .proofFailed(primary: outcome.finish.root, replica: outcome.resultRoot)
             }
-            let journal = try records.withLock { (records) throws(ResyncError) in
-                try commit(
-                    &records,
-                    baseRoot: heldBlockCount.current == 0 ? outcome.baseRoot : .zero,
-                    resultRoot: outcome.resultRoot)
+            let baseRoot = heldBlockCount.current == 0 ? outcome.baseRoot : .zero
+            return try records.withLock { (records) throws(ResyncError) in
+                try endRecords(&records, outcome, baseRoot, header)
             }
-            return Received(finish: outcome.finish, journal: journal)
         } catch {
             try keep(records, after: error)
             throw error
         }
-    }
-
-    private func newJournal(_ header: DeltaHeader) throws(ResyncError) -> DeltaWriter<File> {
-        let file = try onJournal { () throws(FileError) in try store.create() }
-        monitor.note(.unfinished(path: store.path, isContinuable: header.isOfKnownStates))
-        return try DeltaWriter(header, to: file)
     }
 
     private func commit(

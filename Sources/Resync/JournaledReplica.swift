@@ -34,7 +34,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     // MARK: Finding
 
     /// What stands at the journal's place.
-    private enum Found {
+    enum Found {
         case nothing
         /// So little that it says nothing.
         case remains
@@ -42,7 +42,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         case committed(DeltaHeader, DeltaTrailer)
     }
 
-    private func find() throws(ResyncError) -> Found {
+    func find() throws(ResyncError) -> Found {
         guard let file = try onJournal({ () throws(FileError) in try store.open() }) else {
             return .nothing
         }
@@ -62,7 +62,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     }
 
     /// The journal that was found.
-    private func openAgain() throws(ResyncError) -> File {
+    func openAgain() throws(ResyncError) -> File {
         let file = try onJournal { () throws(FileError) in try store.open() }
         guard let file else { throw foreign("it is gone") }
         return file
@@ -96,7 +96,7 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
 
     /// Whether a committed journal is the replica's, which still has the state on which the journal
     /// builds, by the replica's own word; where it says nothing against it, its content must prove it.
-    private func isSure(
+    func isSure(
         _ header: DeltaHeader, isFor target: borrowing some ReplicaTarget & ~Copyable,
         _ targetState: DiskState
     ) throws(ResyncError) -> Bool {
@@ -135,15 +135,11 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
 
     /// Checks that the replica, with the journal's records over it, has the digest that the journal
     /// proves: for a disk that cannot say by itself whether it is the one.
-    private func checkResult(
+    func checkResult(
         of header: DeltaHeader, _ trailer: DeltaTrailer,
         on target: borrowing some ReplicaTarget & ~Copyable
     ) throws(ResyncError) {
-        var options = options
-        options.blockSize = header.blockSize
-        options.comparison = .hash
-        let engine = try ComparisonEngine(
-            virtualSize: header.virtualSize, options: options, pass: .digest, monitor: monitor)
+        let engine = try proofEngine(for: header)
         var records = HeldRecords(
             try DeltaReader(
                 reading: try onJournal { () throws(FileError) in try store.openForReading() }),
@@ -160,6 +156,15 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         }
     }
 
+    /// What finds the root digest of a disk in the blocks of a journal.
+    func proofEngine(for header: DeltaHeader) throws(ResyncError) -> ComparisonEngine {
+        var options = options
+        options.blockSize = header.blockSize
+        options.comparison = .hash
+        return try ComparisonEngine(
+            virtualSize: header.virtualSize, options: options, pass: .digest, monitor: monitor)
+    }
+
     // MARK: Recording
 
     /// Compares the disks and records what differs, up to the commit point.
@@ -172,6 +177,21 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState,
         check: () throws(ResyncError) -> Void
     ) throws(ResyncError) -> Recorded<File> {
+        try record(source, sourceState, on: target, targetState, check: check) {
+            (recorder, roots, _) throws(ResyncError) in
+            Recorded(roots: roots, journal: try commit(recorder, roots))
+        }
+    }
+
+    /// As above, and `end` does with what was recorded what is to be done.
+    func record<Source: BlockSource & ~Copyable, Result: ~Copyable>(
+        _ source: borrowing Source, _ sourceState: DiskState,
+        on target: borrowing some ReplicaTarget & ~Copyable, _ targetState: DiskState,
+        check: () throws(ResyncError) -> Void,
+        end: (
+            DifferenceRecorder<DeltaWriter<File>>, ComparisonEngine.Roots?, DeltaHeader
+        ) throws(ResyncError) -> Result
+    ) throws(ResyncError) -> Result {
         let header = DeltaHeader(
             virtualSize: target.virtualSize, blockSize: options.blockSize, streamID: .random(),
             base: targetState, source: sourceState, resultDataWriteGUID: .random(),
@@ -180,15 +200,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
         var continued = try unfinished(like: header)
         while true {
             let recorder = DifferenceRecorder(continuing: continued.take(), monitor) {
-                () throws(ResyncError) in
-                let file = try onJournal { () throws(FileError) in try store.create() }
-                monitor.note(.unfinished(path: store.path, isContinuable: header.isOfKnownStates))
-                return try DeltaWriter(header, to: file)
+                () throws(ResyncError) in try newJournal(header)
             }
             do throws(ResyncError) {
                 let roots = try compare(source, target, recorder)
                 try check()
-                return Recorded(roots: roots, journal: try commit(recorder, roots))
+                return try end(recorder, roots, header)
             } catch .outdatedJournal {
                 // It does not say what the disks do: all of it is found out anew.
                 try removeJournal()
@@ -198,6 +215,12 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
                 throw error
             }
         }
+    }
+
+    func newJournal(_ header: DeltaHeader) throws(ResyncError) -> DeltaWriter<File> {
+        let file = try onJournal { () throws(FileError) in try store.create() }
+        monitor.note(.unfinished(path: store.path, isContinuable: header.isOfKnownStates))
+        return try DeltaWriter(header, to: file)
     }
 
     /// Checks, before any work is done, that the replica can bear the mark that it will need.
@@ -313,13 +336,16 @@ struct JournaledReplica<File: RandomAccessFile & ~Copyable>: Sendable {
     private func commit(
         _ recorder: DifferenceRecorder<DeltaWriter<File>>, _ roots: ComparisonEngine.Roots?
     ) throws(ResyncError) -> DeltaReader<File>? {
-        // Where nothing was recorded, too: then this is the proof that nothing differs.
-        if let roots, let result = roots.result, result != roots.primary {
-            throw .proofFailed(primary: roots.primary, replica: result)
-        }
+        try checkProof(roots)
         guard let writer = try recorder.finish() else { return nil }
         return try commit(
             writer, baseRoot: roots?.replica ?? .zero, resultRoot: roots?.result ?? .zero)
+    }
+
+    /// Where nothing was recorded, too: then this is the proof that nothing differs.
+    func checkProof(_ roots: ComparisonEngine.Roots?) throws(ResyncError) {
+        guard let roots, let result = roots.result, result != roots.primary else { return }
+        throw .proofFailed(primary: roots.primary, replica: result)
     }
 
     /// Makes a journal durable, and the one that finishes the replica from then on.

@@ -26,6 +26,21 @@ struct JournaledWriting: Sendable {
             })
     }
 
+    /// As above, for a replica that an earlier run has left: its journal stands where its mark says, if it
+    /// bears one.
+    init(
+        replica: String, _ mark: ApplyMark?, options: ResyncOptions, monitor: ResyncMonitor
+    ) throws(ResyncError) {
+        try self.init(replica: replica, options: options, monitor: monitor)
+        guard let mark, options.trustsJournalPathOfMark, !mark.journalPath.isEmpty,
+            !journaled.holds(mark)
+        else { return }
+        // Whatever stands beside the replica, the mark says where its journal is.
+        let store = JournalStore(at: mark.journalPath)
+        guard store.exists || !journaled.store.exists else { return }
+        try self.init(replica: replica, options: options, monitor: monitor, store: store)
+    }
+
     /// Ends a run: writes what was committed, if anything was, and closes the replica, which has no
     /// mark and no journal then.
     func write(

@@ -85,17 +85,8 @@ public struct ReplicaRecovery: Sendable {
         let mark = target.mark
         monitor.setDisk(target.virtualSize, blockSize: options.blockSize)
         if mark != nil { monitor.note(.foundHalfWritten) }
-        var writing = try JournaledWriting(replica: replica, options: options, monitor: monitor)
-        if let mark, options.trustsJournalPathOfMark, !mark.journalPath.isEmpty,
-            !writing.journaled.holds(mark)
-        {
-            // Whatever stands beside the replica, the mark says where its journal is.
-            let store = JournalStore(at: mark.journalPath)
-            if store.exists || !writing.journaled.store.exists {
-                writing = try JournaledWriting(
-                    replica: replica, options: options, monitor: monitor, store: store)
-            }
-        }
+        let writing = try JournaledWriting(
+            replica: replica, mark, options: options, monitor: monitor)
         let store = writing.journaled.store
         let journal: DeltaReader<DiskFile>?
         do throws(ResyncError) {

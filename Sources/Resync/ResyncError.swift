@@ -36,6 +36,9 @@ public enum ResyncError: Error, Equatable {
     case foreignJournal(path: String, what: String)
     /// The replica is half-written, and the journal that would finish it is not there.
     case missingJournal(path: String, mark: ApplyMark)
+    /// A replica that was prepared cannot be finished as was decided, and was not changed. The reason is
+    /// a clause.
+    case notAsPrepared(path: String, what: String)
     /// What the journal holds is not what the disks say: found before anything depends on it.
     case outdatedJournal(path: String)
     /// The replica's file system has less room than the replica needs to grow. Nothing was written.
@@ -132,6 +135,8 @@ extension ResyncError: CustomStringConvertible {
                 ? "\(path) is half-written, and no journal can finish it: a resynchronization in "
                     + "place was interrupted"
                 : "\(path) is half-written, and its journal \(journal) is not there"
+        case .notAsPrepared(let path, let what):
+            return "\(path) is not as it was prepared: \(what)"
         case .outdatedJournal(let path):
             return "\(path) does not hold what the disks differ in"
         case .noSpace(let path, let needed, let free):

@@ -156,9 +156,9 @@ struct FrameOracle {
         }
     }
 
-    /// Version 1 is the only one that this side knows.
+    /// This side knows versions 1 and 2.
     private func checkGreeting(_ channel: PeerChannel, _ hello: RawMessage) throws {
-        let isCommon = hello.number(UInt16.self, 10) <= 1 && hello.number(UInt16.self, 8) >= 1
+        let isCommon = hello.number(UInt16.self, 10) <= 2 && hello.number(UInt16.self, 8) >= 1
         do {
             try channel.checkGreeting()
             guard isCommon else { throw Violation("a version that is not known was accepted") }

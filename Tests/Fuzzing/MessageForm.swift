@@ -80,7 +80,8 @@ struct MessageForm {
             limit: 4138,
             fields: [
                 .choice(1, [1, 2]), .choice(1, [0, 1, 2]), .zeros(2),
-                MessageField(width: 4, values: .atMost(63)), .choice(4, powers), .zeros(4), .any(8),
+                MessageField(width: 4, values: .atMost(511)), .choice(4, powers), .zeros(4),
+                .any(8),
                 .any(16),
             ], rest: .text(1...4096)),
         // 3 source
@@ -125,6 +126,8 @@ struct MessageForm {
         MessageForm(
             limit: 8202, fields: [.any(4), .choice(1, [0, 1, 2, 3]), .zeros(3)],
             rest: .text(0...8192)),
+        // 16 prepared
+        MessageForm(limit: 352, fields: [MessageField(width: 352, values: .any)]),
     ]
 
     private static let counts = Array(repeating: MessageField.any(8), count: 11)
@@ -171,13 +174,20 @@ struct RawMessage: Equatable {
     private var agrees: Bool {
         switch kind {
         case 1: number(UInt16.self, 8) >= number(UInt16.self, 10)
-        case 2: !payload[42...].contains(0)
+        case 2: !payload[42...].contains(0) && flagsAgree
         case 3 where number(UInt64.self, 72) == 0: payload[80...].allSatisfy { $0 == 0 }
         case 3: number(UInt32.self, 80) > 0 && number(UInt32.self, 84) > 0
         // A journal has a path, and no other has.
         case 14: (payload[33] == 0) == (payload.count == 130)
         default: true
         }
+    }
+
+    /// One of prepare, check and finish at most, and then of a sender, and no dry run.
+    private var flagsAgree: Bool {
+        let flags = number(UInt32.self, 4)
+        let asked = [64, 128, 256].filter { flags & $0 != 0 }
+        return asked.isEmpty || asked.count == 1 && payload[0] == 1 && flags & 1 == 0
     }
 
     /// A number at an offset where there is one.

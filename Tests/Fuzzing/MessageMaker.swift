@@ -26,7 +26,7 @@ struct MessageMaker {
         return payload
     }
 
-    mutating func anyKind() -> UInt8 { UInt8(1 + generator.below(15)) }
+    mutating func anyKind() -> UInt8 { UInt8(1 + generator.below(16)) }
 
     private mutating func attempt(_ kind: UInt8) -> [UInt8] {
         guard let form = MessageForm.of(kind) else { return [] }

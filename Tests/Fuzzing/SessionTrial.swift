@@ -105,7 +105,8 @@ struct ScriptWriter {
             }
         default: break
         }
-        let kind = maker.anyKind()
+        // What was prepared takes no part in a comparison, and its number is that of a step.
+        let kind = min(maker.anyKind(), 15)
         return RawMessage(kind, maker.right(kind))
     }
 }

@@ -54,6 +54,61 @@ struct AgentTests {
         #expect(try SparseDisk(seed: 3).isContent(of: replica))
     }
 
+    @Test("A replica that it serves is prepared, checked and finished, by the rules of a push")
+    func prepared() throws {
+        let trial = try AgentTrial()
+        let primary = try SparseDisk(seed: 1).make(at: trial.folder.file("primary.vhdx"))
+        let replica = try SparseDisk(seed: 2).make(at: trial.file("replica.vhdx"))
+        let before = try DiskPair.bytes(of: replica)
+        func resync(_ remote: String) -> RemoteResync {
+            RemoteResync(
+                localPath: primary, .primary, remotePath: remote, remoteName: remote,
+                options: ResyncOptions(workerCount: 2),
+                describe: { PeerFailure(code: 32768, condition: .untouched, text: "\($0)") })
+        }
+        let peer = try trial.peer()
+        defer { peer.close() }
+        let prepared = try resync("replica.vhdx").prepare(through: peer, monitor: ResyncMonitor())
+        #expect(try DiskPair.bytes(of: replica) == before)
+        let journal = try #require(prepared.journal)
+
+        let strict = try AgentTrial { $0.isReadOnly = true }
+        try FileManager.default.createSymbolicLink(
+            atPath: trial.file("leads-out.vhdx"), withDestinationPath: "../primary.vhdx")
+        func code(_ trial: AgentTrial, _ body: (RemotePeer) throws -> Void) throws -> ReturnCode {
+            let peer = try trial.peer()
+            defer { peer.close() }
+            do {
+                try body(peer)
+                return .completed
+            } catch let error as ResyncError {
+                return ReturnCode(error)
+            }
+        }
+        func codes(_ trial: AgentTrial, _ path: String) throws -> [ReturnCode] {
+            let resync = resync(path)
+            return [
+                try code(trial) { _ = try resync.prepare(through: $0, monitor: ResyncMonitor()) },
+                try code(trial) {
+                    try resync.check(journal, through: $0, monitor: ResyncMonitor())
+                },
+                try code(trial) {
+                    _ = try resync.finish(journal, through: $0, monitor: ResyncMonitor())
+                },
+            ]
+        }
+        let denied = [ReturnCode](repeating: .accessDenied, count: 3)
+        #expect(try codes(strict, "replica.vhdx") == denied)
+        #expect(try codes(trial, "leads-out.vhdx") == denied)
+        #expect(try codes(trial, "replica.vhdx.resync") == denied)
+
+        try resync("replica.vhdx").check(journal, through: peer, monitor: ResyncMonitor())
+        _ = try resync("replica.vhdx").finish(journal, through: peer, monitor: ResyncMonitor())
+        #expect(try SparseDisk(seed: 1).isContent(of: replica))
+        let finished = try trial.events("run-finished")
+        #expect(finished.map { $0["code"] as? Int } == [0, 0, 0])
+    }
+
     @Test("A replica is made where there is none, and nowhere else than in the folder")
     func create() throws {
         let trial = try AgentTrial()

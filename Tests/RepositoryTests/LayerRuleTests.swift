@@ -12,7 +12,7 @@ struct LayerRule {
     static let modulesWithFoundation: Set = ["Replication", "VHDResyncCommand"]
 
     /// Targets that are no modules of the product.
-    static let testTargets: Set = ["TestSupport", "fuzz", "storewriter"]
+    static let testTargets: Set = ["TestSupport", "fuzz", "storewriter", "machinerunner"]
 
     /// Reads the order from the manifest: every target but those for tests.
     init(manifest: String) {

@@ -93,20 +93,20 @@ extension JournalStore where File == PowerCutDisk.File {
     static var journalName: String { "journal" }
 
     /// The journal among the files of a disk that loses power.
-    init(on disk: PowerCutDisk) {
+    init(on disk: PowerCutDisk, name: String = journalName) {
         self.init(
             path: JournalPlace<MemoryFile>.path,
-            create: { () throws(FileError) in disk.openOrCreate(Self.journalName) },
-            open: { () throws(FileError) in disk.open(Self.journalName) },
+            create: { () throws(FileError) in disk.openOrCreate(name) },
+            open: { () throws(FileError) in disk.open(name) },
             openForReading: { () throws(FileError) in
-                guard let file = disk.open(Self.journalName) else {
-                    throw .system(.open, path: Self.journalName, at: nil, errno: ENOENT)
+                guard let file = disk.open(name) else {
+                    throw .system(.open, path: name, at: nil, errno: ENOENT)
                 }
                 return file
             },
             flushName: { () throws(FileError) in disk.flushNames() },
             remove: { () throws(FileError) in
-                if disk.remove(Self.journalName) { disk.flushNames() }
+                if disk.remove(name) { disk.flushNames() }
             })
     }
 }

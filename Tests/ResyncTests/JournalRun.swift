@@ -95,6 +95,64 @@ struct JournalRun: Sendable {
                 fileState: replicaState), check: check)
     }
 
+    /// Records what differs, up to right before the commit point.
+    func prepare<Target: ReplicaTarget & ~Copyable, Journal: RandomAccessFile>(
+        _ primary: MemoryFile, _ store: JournalStore<Journal>,
+        _ open: () throws(VHDXError) -> Target
+    ) throws(ResyncError) -> PreparedJournal? {
+        let source = try onDisk(.primary) { () throws(VHDXError) in try ImageReader(primary) }
+        monitor.setDisk(source.virtualSize, blockSize: options.blockSize)
+        let target = ProbeDisk(try onDisk(.replica, open), replicaProbe)
+        let journal: PreparedJournal?
+        do throws(ResyncError) {
+            journal = try journaled(store).prepare(
+                ReadOnlyTarget(source),
+                DiskState(virtualDiskID: .zero, dataWriteGUID: .zero, fileState: sourceState),
+                on: target, state(of: target), check: check
+            ).journal
+        } catch {
+            target.abandon()
+            throw error
+        }
+        target.abandon()
+        return journal
+    }
+
+    /// Whether what was prepared is still there.
+    func check<Target: ReplicaTarget & ~Copyable, Journal: RandomAccessFile>(
+        _ prepared: PreparedJournal, _ store: JournalStore<Journal>,
+        _ open: () throws(VHDXError) -> Target
+    ) throws(ResyncError) {
+        let target = try onDisk(.replica, open)
+        let state = state(of: target)
+        target.abandon()
+        try journaled(store).check(prepared, state)
+    }
+
+    /// Commits what was prepared, and writes it.
+    func finish<Target: ReplicaTarget & ~Copyable, Journal: RandomAccessFile>(
+        _ prepared: PreparedJournal, _ store: JournalStore<Journal>,
+        _ open: () throws(VHDXError) -> Target
+    ) throws(ResyncError) {
+        let target = ProbeDisk(try onDisk(.replica, open), replicaProbe)
+        let journal: DeltaReader<Journal>?
+        do throws(ResyncError) {
+            journal = try journaled(store).commit(prepared, for: target, state(of: target))
+        } catch {
+            target.abandon()
+            throw error
+        }
+        guard let journal else { return target.abandon() }
+        didReach(.committed)
+        try write(journal, store, to: target)
+    }
+
+    private func state(of target: borrowing some ReplicaTarget & ~Copyable) -> DiskState {
+        DiskState(
+            virtualDiskID: target.virtualDiskID, dataWriteGUID: target.dataWriteGUID,
+            fileState: replicaState)
+    }
+
     /// Writes the committed journal of an earlier run.
     ///
     /// - Returns: whether there was one.

@@ -89,13 +89,16 @@ extension ReplicationService {
         }
         let properties = end.properties(at: clock.uptime())
         let relationship = relationship(of: job, after: ending, isSuspension, state, at: now)
-        let (stored, disks) = (job.stored(properties), disks(of: job, outcome))
+        let (stored, disks) = (job.stored(properties), disks(of: job, outcome?.disks ?? []))
         try store.write { (content) throws(StoreError) in
             try content.update(stored)
             for disk in disks { try content.update(disk) }
             guard let relationship else { return }
             try content.put(relationship)
             guard outcome != nil else { return }
+            if case .succeeded = ending {
+                try content.closeDecisions(of: relationship.id, at: now)
+            }
             var statistics = try content.statistics(of: relationship.id)
             statistics.note(ending, properties, at: now)
             try content.put(statistics, of: relationship.id)
@@ -143,10 +146,13 @@ extension ReplicationService {
         return window.nextOpening(at: date, in: zone)
     }
 
-    private func disks(of job: ServiceJob, _ outcome: TransferOutcome?) -> [StoredDiskResult] {
-        guard let sender = senders[job.relationship], let outcome else { return [] }
-        return zip(disks(of: job, sender), outcome.disks).map { record, disk in
-            var record = record
+    func disks(of job: ServiceJob, _ outcomes: [DiskOutcome]) -> [StoredDiskResult] {
+        guard let sender = senders[job.relationship] else { return [] }
+        let records = disks(of: job, sender)
+        return outcomes.enumerated().compactMap { index, disk in
+            let position = disk.position ?? index
+            guard records.indices.contains(position) else { return nil }
+            var record = records[position]
             record.note(disk.report)
             record.returnCode = disk.code
             record.errorDescription = disk.errorDescription

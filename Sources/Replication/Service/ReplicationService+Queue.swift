@@ -121,22 +121,20 @@ extension ReplicationService {
         let begun = job.job.state { Self.begin($0) }
         let stored = job.stored(begun.properties(at: clock.uptime()))
         let disks = disks(of: job, sender)
-        try store.write { [relationship] (content) throws(StoreError) in
+        let decision = try store.write { [relationship] (content) throws(StoreError) in
             if known == nil {
                 try content.accept(stored, disks: disks)
             } else {
                 try content.update(stored)
             }
             try content.put(relationship)
+            return try content.openDecision(of: relationship.id)
         }
         state.relationships[entry.id] = relationship
         if known == nil { state.add(job) } else { state.noteAttempt(of: job.instanceID) }
         guard Self.begin(job.job) else { return nil }
         state.active[job.instanceID] = ActiveTransfer()
-        let id = job.instanceID
-        return Transfer(
-            job: job.job, machine: sender.machine, relationship: sender.relationship,
-            attempt: job.attemptCount, end: { self.note($0, of: id) })
+        return transfer(of: job, sender, decision)
     }
 
     /// The job of who is not asked for it. Another attempt is made for who had asked for the first.
@@ -153,7 +151,7 @@ extension ReplicationService {
         job.properties.jobState == .suspended ? job.resume() : job.start()
     }
 
-    private func note(_ outcome: TransferOutcome, of job: String) {
+    func note(_ outcome: TransferOutcome, of job: String) {
         state.withLock { state in
             guard state.active[job] != nil, state.active[job]?.outcome == nil else { return }
             state.active[job]?.outcome = outcome

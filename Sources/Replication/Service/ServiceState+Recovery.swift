@@ -23,7 +23,12 @@ extension ServiceState {
             relationships[id] = relationship
             try content.put(relationship)
         }
-        for stored in try content.jobs() {
+        let decided = Set(try content.decisionsToCarryOut().map(\.job))
+        for var stored in try content.jobs() {
+            // Who was stopped between its commit point and the decision has not passed it.
+            if !stored.properties.jobState.isFinal {
+                stored.properties.isCommitted = decided.contains(stored.instanceID)
+            }
             let job = ConcreteJob(restoring: stored.properties, clock: clock)
             if stored.properties.jobState == .shuttingDown {
                 job.terminate(.failed, "stopped on request, as the service ended")

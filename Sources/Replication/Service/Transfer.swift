@@ -1,11 +1,10 @@
 public import Resync
 
-/// What there is to do for a job: the disks of one relationship, each to be made to read as its
-/// primary.
+/// What there is to do for a job: the disks of one relationship, all to be made to read as their
+/// primaries, or none.
 ///
-/// The disks of a machine become new one after another yet, not all together: a failure leaves those
-/// before it new, and those behind it old. Who is to make them new together has the job, which knows
-/// whether its end was asked for (``ConcreteJob/passCommitPoint()``).
+/// No disk is changed before the job has passed its commit point (``ConcreteJob/passCommitPoint()``), and
+/// then ``decide`` has returned.
 public struct Transfer: Sendable {
     /// Is told the progress. It begins and ends elsewhere.
     public var job: ConcreteJob
@@ -13,6 +12,15 @@ public struct Transfer: Sendable {
     public var relationship: Inventory.Relationship
     /// Which time the work is begun: more than 1 after a service that ended in the midst of it.
     public var attempt: Int
+    /// What is to be finished before anything else; nil where there is nothing.
+    public var decision: TransferDecision?
+    /// Remembers for good that these disks become new, in place of what was decided before; with what is known of
+    /// all disks of the machine.
+    public var decide:
+        @Sendable (_ disks: [StoredDecidedDisk], _ outcomes: [DiskOutcome]) throws(StoreError) ->
+            Void
+    /// Remembers that what an earlier job has decided is carried out.
+    public var noteCarriedOut: @Sendable () throws(StoreError) -> Void
     /// To be called once, from any thread, when nothing is being done any more.
     public var end: @Sendable (TransferOutcome) -> Void
 }
@@ -37,7 +45,7 @@ public struct TransferOutcome: Sendable {
 
     public var ending: Ending
     public var figures = JobFigures()
-    /// Of the first disks of the machine, as many as were begun.
+    /// Of the disks of which anything is known.
     public var disks: [DiskOutcome] = []
 
     public init(_ ending: Ending) {
@@ -48,8 +56,11 @@ public struct TransferOutcome: Sendable {
 /// What became of a disk.
 public struct DiskOutcome: Sendable {
     public var report: DiskReport
-    public var code: ReturnCode
+    /// Nil where the disk is neither done nor has failed.
+    public var code: ReturnCode?
     /// Nil where nothing went wrong.
     public var errorDescription: String?
     public var elapsedTime: Duration
+    /// In the machine, from 0 on; nil for its place among the outcomes.
+    public var position: Int?
 }

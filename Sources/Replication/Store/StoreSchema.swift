@@ -10,7 +10,19 @@ struct StoreSchema: Sendable {
     /// "vhdr" at byte 68 of the file, which tells whose it is.
     static let applicationID: Int64 = 0x7668_6472
 
-    static let current = StoreSchema(migrations: [version1])
+    static let current = StoreSchema(migrations: [version1, version2])
+
+    /// What finishes the disks of a decision (`PreparedJournal`), until it is carried out.
+    private static let version2 = """
+        CREATE TABLE decided_disks (
+            job TEXT NOT NULL REFERENCES decisions (job) ON DELETE CASCADE,
+            position INTEGER NOT NULL CHECK (position >= 0),
+            replica_path TEXT NOT NULL,
+            journal_folder TEXT,
+            journal BLOB NOT NULL CHECK (length(journal) = 352),
+            PRIMARY KEY (job, position)
+        ) STRICT, WITHOUT ROWID;
+        """
 
     /// Numbers and names are those of the WMI classes, times microseconds since 1970, and durations
     /// microseconds.

@@ -22,6 +22,7 @@ extension Message {
         case .result:
             40 + RemoteCounts.byteCount + 2 + OpenRequest.maximumPathByteCount
         case .failure: 10 + PeerFailure.maximumTextByteCount
+        case .prepared: PreparedJournal.encodedByteCount
         }
     }
 
@@ -42,6 +43,7 @@ extension Message {
         case .status: .status
         case .result: .result
         case .failure: .failure
+        case .prepared: .prepared
         }
     }
 
@@ -61,7 +63,7 @@ extension Message {
         case .blocksWanted(let first, let nodes):
             fields.append(first)
             fields.append(Self.bits(nodes))
-        case .records(let bytes): return bytes
+        case .records(let bytes), .prepared(let bytes): return bytes
         case .finish(let finish): finish.encode(into: &fields)
         case .status(let status): status.encode(into: &fields)
         case .result(let result): result.encode(into: &fields)
@@ -110,6 +112,7 @@ extension Message {
         case .status: self = .status(try RemoteStatus(decoding: &fields))
         case .result: self = .result(try RemoteResult(decoding: &fields))
         case .failure: self = .failure(try PeerFailure(decoding: &fields))
+        case .prepared: self = .prepared(try fields.next(PreparedJournal.encodedByteCount))
         }
         try fields.end()
     }
@@ -189,7 +192,10 @@ extension OpenRequest {
         }
         try fields.skipZeros(2)
         let flags = Flags(rawValue: try fields.next(UInt32.self))
-        guard flags.isSubset(of: .all) else { throw fields.violation("flags \(flags.rawValue)") }
+        let asked = flags.intersection(.ofPreparing)
+        guard flags.isSubset(of: .all), asked.rawValue.nonzeroBitCount <= 1,
+            asked.isEmpty || role == .sender && !flags.contains(.dryRun)
+        else { throw fields.violation("flags \(flags.rawValue)") }
         let blockSize = try fields.next(UInt32.self)
         guard ResyncOptions.blockSizes.contains(Int(blockSize)), blockSize.nonzeroBitCount == 1
         else { throw fields.violation("block size \(blockSize)") }

@@ -34,12 +34,15 @@ package enum Message: Equatable, Sendable {
     case result(RemoteResult)
     /// From either: it cannot go on, or was stopped. The last message.
     case failure(PeerFailure)
+    /// From the receiver, before its result: what finishes its replica, as
+    /// ``PreparedJournal/encoded()``. From the sender: the same, to be checked or carried out.
+    case prepared([UInt8])
 
     /// The number of each message in its frame. 0 is the keep-alive of the connection.
     package enum Kind: UInt8, CaseIterable, Sendable {
         case hello = 1
         case open, source, target, digests, nodesWanted, nodes, blocksWanted, blocks, records
-        case settled, finish, status, result, failure
+        case settled, finish, status, result, failure, prepared
     }
 }
 
@@ -52,11 +55,14 @@ package enum Message: Equatable, Sendable {
 ///         12     4  features  0
 package struct Hello: Equatable, Sendable {
     var version: UInt16 = Self.newest
-    var oldest: UInt16 = Self.newest
+    var oldest: UInt16 = Self.oldest
     var features: UInt32 = 0
 
     static let magic = Array("vhdrsync".utf8)
-    static let newest: UInt16 = 1
+    static let newest: UInt16 = 2
+    static let oldest: UInt16 = 1
+    /// From this version on a replica can be prepared, checked and finished.
+    static let preparing: UInt16 = 2
     static let byteCount = 16
 }
 
@@ -98,8 +104,21 @@ package struct OpenRequest: Equatable, Sendable {
         static let breakChildren = Flags(rawValue: 8)
         static let verify = Flags(rawValue: 16)
         static let clone = Flags(rawValue: 32)
-        static let all: Flags = [.dryRun, .create, .grow, .breakChildren, .verify, .clone]
+        /// The replica is not changed: what finishes it comes before the result.
+        static let prepare = Flags(rawValue: 64)
+        /// A replica that was prepared is to be as it was then. What was prepared follows.
+        static let check = Flags(rawValue: 128)
+        /// It is to be finished.
+        static let finish = Flags(rawValue: 256)
+        static let all: Flags = [
+            .dryRun, .create, .grow, .breakChildren, .verify, .clone, .prepare, .check, .finish,
+        ]
+        /// A run has one of these at most, and then it is no dry one.
+        static let ofPreparing: Flags = [.prepare, .check, .finish]
     }
+
+    /// Which version of the protocol knows it.
+    var version: UInt16 { flags.isDisjoint(with: .ofPreparing) ? 1 : Hello.preparing }
 
     static let pathOffset = 40
     /// UTF-8 bytes: the longest path that Linux takes.

@@ -67,6 +67,11 @@ struct FieldReader: ~Copyable {
         return bytes.rawSpan.load(type, at: start)
     }
 
+    mutating func next(_ count: Int) throws(ResyncError) -> [UInt8] {
+        let start = try advance(by: count)
+        return Array(bytes[start..<start + count])
+    }
+
     mutating func nextGUID() throws(ResyncError) -> GUID {
         let start = try advance(by: GUID.byteCount)
         return GUID(decoding: bytes.rawSpan, at: start)

@@ -9,6 +9,8 @@ public final class PeerChannel: Sendable {
     /// What to call the other side in a message.
     public let peerName: String
     private let hasEnded = Atomic<Bool>(false)
+    /// Of the other side.
+    private let greeting = Lock<Hello?>(nil)
     /// Whether the last message was the other side's answer to all before.
     private let isAnswered = Atomic<Bool>(false)
 
@@ -39,6 +41,19 @@ public final class PeerChannel: Sendable {
             throw .protocolViolation("no greeting")
         }
         _ = try Hello().commonVersion(with: hello)
+        greeting.withLock { $0 = hello }
+    }
+
+    /// Checks that the other side, which has greeted, speaks a version.
+    ///
+    /// - Throws: ``ResyncError/unsupportedProtocol(oldest:newest:)``.
+    func check(version: UInt16) throws(ResyncError) {
+        guard let hello = greeting.withLock({ $0 }) else {
+            throw .protocolViolation("no greeting")
+        }
+        guard hello.version >= version else {
+            throw .unsupportedProtocol(oldest: hello.oldest, newest: hello.version)
+        }
     }
 
     func send(_ message: Message) {

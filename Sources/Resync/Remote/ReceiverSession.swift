@@ -143,7 +143,7 @@ package struct ReceiverSession: ~Copyable, Sendable {
             return .nothing
         case .finish(let finish): return .finish(finish)
         case .hello, .open, .source, .target, .digests, .nodes, .blocks, .status, .result,
-            .failure:
+            .failure, .prepared:
             throw .protocolViolation("a message of kind \(message.kind) out of turn")
         }
     }

@@ -12,11 +12,15 @@ struct RemoteReplica: Sendable {
     let receiver: RemoteReceiver
     /// The data write GUID that a run which the sender asks about was to give the replica.
     var expectedState = GUID.zero
+    /// Whether the replica is not to be changed, and what finishes it is to be told.
+    var isPreparing = false
 
     /// What came of it, and what the sender has counted.
     struct Outcome: Sendable {
         var result: RemoteResult
         var senderCounts = RemoteCounts()
+        /// What finishes the replica, where it was prepared and anything is to be done.
+        var prepared: PreparedJournal?
     }
 
     /// Makes the replica read as the sender's disk.
@@ -34,12 +38,14 @@ struct RemoteReplica: Sendable {
         monitor.setDisk(source.virtualSize, blockSize: options.blockSize)
         let opening = ReplicaOpening(path: path, options: options, monitor: monitor)
         guard !options.isDryRun else { return try compare(source, exists: opening.exists) }
+        if isPreparing { try options.checkPreparing() }
         var recovery = ReplicaRecovery.Outcome.nothingToDo
         if opening.exists {
             recovery = try opening.prepare(for: source.virtualSize)
         } else {
             try opening.create(like: source)
         }
+        guard !isPreparing else { return try prepare(source, opening, recovery) }
         guard let finish = try write(source, opening) else {
             return Outcome(result: result(root: .zero, recovery))
         }
@@ -55,11 +61,34 @@ struct RemoteReplica: Sendable {
     }
 
     private func result(
-        root: BlockDigest, _ recovery: ReplicaRecovery.Outcome
+        root: BlockDigest, _ recovery: ReplicaRecovery.Outcome, isVerified: Bool = true
     ) -> RemoteResult {
         RemoteResult(
             root: root, preparation: monitor.preparation, recovery: recovery,
-            isVerified: true, counts: RemoteCounts(monitor.counts))
+            isVerified: isVerified, counts: RemoteCounts(monitor.counts))
+    }
+
+    /// Takes what differs, and leaves the replica as it is.
+    private func prepare(
+        _ source: SourceOffer, _ opening: ReplicaOpening, _ recovery: ReplicaRecovery.Outcome
+    ) throws(ResyncError) -> Outcome {
+        monitor.expect(.looking)
+        let writing = try JournaledWriting(replica: path, options: options, monitor: monitor)
+        let target = try opening.open(source.virtualSize)
+        let received: (finish: Finish, journal: PreparedJournal?)
+        do throws(ResyncError) {
+            if options.writeMethod == .clone { try writing.checkThatCloneIsPossible() }
+            received = try writing.journaled.prepare(
+                source, through: receiver, on: target, try target.state(at: path))
+        } catch {
+            target.abandon()
+            throw error
+        }
+        target.abandon()
+        return Outcome(
+            result: result(
+                root: received.finish.root, recovery, isVerified: received.journal == nil),
+            senderCounts: received.finish.counts, prepared: received.journal)
     }
 
     /// - Returns: what the sender said in the end; nil where an earlier run has done everything.
@@ -188,7 +217,7 @@ struct RemoteReplica: Sendable {
 }
 
 /// Tells the sender twice a second how far the receiver is with writing.
-private final class StatusReporter {
+final class StatusReporter {
     private let queue = DispatchQueue(label: "vhdresync.status")
     private let timer: any DispatchSourceTimer
 

@@ -44,7 +44,7 @@ public struct RemoteResync: Sendable {
     var firstPauseSeconds = 1.0
 
     /// What is known of a run that may have been committed.
-    private struct Commit: Sendable {
+    struct Commit: Sendable {
         /// What the replica becomes, if it is an image.
         var resultState = GUID.zero
         /// Whether the receiver was asked to commit.
@@ -62,17 +62,31 @@ public struct RemoteResync: Sendable {
         through peer: RemotePeer, monitor: ResyncMonitor
     ) throws(ResyncError) -> DiskReport {
         try options.check()
-        let before = peer.traffic
         let commit = Lock(Commit())
+        return try attempt(peer, monitor, commit) { () throws(ResyncError) in
+            var report = try runOnce(peer, monitor, commit)
+            report.counts = monitor.counts
+            return report
+        }
+    }
+
+    /// Does something, and again where the connection breaks, as often as the options say.
+    ///
+    /// - Throws: what it has ended with in the end; ``ResyncError/unknownOutcome(peer:)`` where the
+    ///   receiver was asked to commit and does not answer any more.
+    func attempt<Result>(
+        _ peer: RemotePeer, _ monitor: ResyncMonitor, _ commit: Lock<Commit>,
+        _ body: () throws(ResyncError) -> Result
+    ) throws(ResyncError) -> Result {
+        let before = peer.traffic
         // Connections that broke, and answers that the disk is in use.
         var (attempt, busyCount) = (0, 0)
         while true {
             do throws(ResyncError) {
                 defer { monitor.whenStopped(nil) }
-                var report = try runOnce(peer, monitor, commit)
+                let result = try body()
                 monitor.note(traffic: peer.traffic, since: before)
-                report.counts = monitor.counts
-                return report
+                return result
             } catch {
                 peer.drop()
                 monitor.note(traffic: peer.traffic, since: before)
@@ -116,25 +130,32 @@ public struct RemoteResync: Sendable {
         _ peer: RemotePeer, _ monitor: ResyncMonitor, _ commit: Lock<Commit>
     ) throws(ResyncError) -> DiskReport {
         switch localRole {
-        case .primary: try push(peer, monitor, commit)
+        case .primary: try push(peer, monitor, commit).report
         case .replica: try pull(peer, monitor)
         }
     }
 
-    private func push(
-        _ peer: RemotePeer, _ monitor: ResyncMonitor, _ commit: Lock<Commit>
-    ) throws(ResyncError) -> DiskReport {
-        monitor.expect(.resync(options))
+    func push(
+        _ peer: RemotePeer, _ monitor: ResyncMonitor, _ commit: Lock<Commit>,
+        isPreparing: Bool = false
+    ) throws(ResyncError) -> PreparedDisk {
+        monitor.expect(isPreparing ? .looking : .resync(options))
         let source = try PrimaryDisk(openingDiskAt: localPath, .primary, options)
         monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
-        let (channel, isNew) = try peer.channel()
+        var (channel, isNew) = try peer.channel()
         let expected = commit.withLock { $0.wasAskedFor ? $0.resultState : .zero }
-        channel.send(
-            .open(request(.sender, options.replicaFormat, expectedState: expected)))
+        var request = request(.sender, options.replicaFormat, expectedState: expected)
+        if isPreparing {
+            try greet(channel, isNew: isNew, monitor)
+            isNew = false
+            request.flags.insert(.prepare)
+        }
+        channel.send(.open(request))
         let sender = RemoteSender(
             channel: channel, options: options, monitor: monitor, path: localPath,
-            expectsDone: expected != .zero, isGreeted: !isNew, describe: describe)
-        let result = try sender.run(
+            expectsDone: expected != .zero, isPreparing: isPreparing, isGreeted: !isNew,
+            describe: describe)
+        let outcome = try sender.run(
             source,
             noteTarget: { target in
                 // A receiver that is not done has been asked to do nothing yet: it would be by now.
@@ -143,16 +164,23 @@ public struct RemoteResync: Sendable {
                 }
             },
             noteCommit: {
-                guard !options.isDryRun else { return }
+                guard !options.isDryRun, !isPreparing else { return }
                 commit.withLock { $0.wasAskedFor = true }
             })
+        let result = outcome.result
+        monitor.note(result.preparation)
+        return PreparedDisk(
+            report: report(result, monitor), journal: outcome.prepared,
+            sourceState: try source.state())
+    }
+
+    func report(_ result: RemoteResult, _ monitor: ResyncMonitor) -> DiskReport {
         monitor.add(result.counts, ofReceiver: true)
         var report = DiskReport(
             primary: localPath, replica: remoteName, blockSize: options.blockSize)
         report.rootDigest = result.root == .zero ? nil : result.root
         report.isVerified = result.isVerified
         report.recovery = result.recovery
-        monitor.note(result.preparation)
         return report.finished(monitor)
     }
 
@@ -191,7 +219,7 @@ public struct RemoteResync: Sendable {
         return report.finished(monitor)
     }
 
-    private func request(
+    func request(
         _ role: ClientRole, _ format: DiskFormat, expectedState: GUID = .zero
     ) -> OpenRequest {
         var flags: OpenRequest.Flags = []

@@ -16,10 +16,19 @@ struct RemoteSender: Sendable {
     let path: String
     /// Whether the receiver was asked about a run that it may have finished.
     var expectsDone = false
+    /// Whether the receiver was asked to prepare its replica.
+    var isPreparing = false
     /// Whether the receiver's greeting was seen.
     var isGreeted = true
     /// What to tell the receiver of an error.
     let describe: @Sendable (ResyncError) -> PeerFailure
+
+    /// What became of the replica.
+    struct Outcome: Sendable {
+        var result: RemoteResult
+        /// What finishes it, where it was prepared and anything is to be done.
+        var prepared: PreparedJournal?
+    }
 
     /// Sends what differs, and waits until the receiver has written it.
     ///
@@ -34,7 +43,7 @@ struct RemoteSender: Sendable {
         _ source: borrowing PrimaryDisk,
         noteTarget: @escaping @Sendable (TargetOffer) -> Void = { _ in },
         noteCommit: () -> Void = {}
-    ) throws(ResyncError) -> RemoteResult {
+    ) throws(ResyncError) -> Outcome {
         let size = source.disk.virtualSize
         let zeros: ZeroDigests
         do throws(OutOfMemory) {
@@ -44,13 +53,17 @@ struct RemoteSender: Sendable {
         }
         let geometry = RemoteGeometry(virtualSize: size, blockSize: options.blockSize)
         let session = try SenderSession(geometry, zeros, isDryRun: options.isDryRun)
-        let state = ConditionLock(SenderState(session, expectsDone: expectsDone))
+        let offer = try source.offer()
+        let state = ConditionLock(
+            SenderState(
+                session, expectsDone: expectsDone,
+                preparedSource: isPreparing ? offer.state : nil))
         monitor.whenStopped {
             state.withLock { _ in }
             channel.closeSoon()
         }
         defer { monitor.whenStopped(nil) }
-        channel.send(.source(try source.offer()))
+        channel.send(.source(offer))
         var failure: ResyncError?
         concurrently {
             do throws(ResyncError) {
@@ -64,10 +77,9 @@ struct RemoteSender: Sendable {
             receive(state, noteTarget)
         }
         if let failure { throw failure }
-        guard let result = state.withLock({ $0.result }) else {
-            preconditionFailure("who has no result has failed")
-        }
-        return result
+        let (result, prepared) = state.withLock { ($0.result, $0.prepared) }
+        guard let result else { preconditionFailure("who has no result has failed") }
+        return Outcome(result: result, prepared: prepared)
     }
 
     /// Why this side cannot go on: where the connection broke, the other side may have said why.

@@ -81,6 +81,8 @@ public struct RemoteService: Sendable {
 
     /// - Returns: whether the client may ask for another disk.
     private func serve(_ request: OpenRequest) throws(ResyncError) -> Bool {
+        // Who speaks an older version cannot know what it asks for.
+        try channel.check(version: request.version)
         let wish = ServiceRequest(
             path: request.path, role: request.role == .sender ? .replica : .primary,
             isDryRun: request.flags.contains(.dryRun))
@@ -105,6 +107,9 @@ public struct RemoteService: Sendable {
             host.failure(for: error, monitor)
         }
         switch request.role {
+        case .sender where !request.flags.isDisjoint(with: [.check, .finish]):
+            options.replicaFormat = request.format
+            channel.send(.result(try result(of: request, disk.path, options, monitor)))
         case .sender:
             options.replicaFormat = request.format
             guard case .source(let source) = try channel.next() else {
@@ -114,9 +119,11 @@ public struct RemoteService: Sendable {
                 channel: channel, options: options, monitor: monitor, describe: describe)
             let outcome = try RemoteReplica(
                 path: disk.path, options: options, monitor: monitor, receiver: receiver,
-                expectedState: request.expectedState
+                expectedState: request.expectedState,
+                isPreparing: request.flags.contains(.prepare)
             ).run(source)
             monitor.begin(.finished)
+            if let prepared = outcome.prepared { channel.send(.prepared(prepared.encoded())) }
             channel.send(.result(outcome.result))
         case .receiver:
             options.primaryFormat = request.format
@@ -130,6 +137,30 @@ public struct RemoteService: Sendable {
             monitor.begin(.finished)
         }
         monitor.whenStopped(nil)
+    }
+
+    /// Checks a replica that was prepared, or finishes it.
+    private func result(
+        of request: OpenRequest, _ path: String, _ options: ResyncOptions, _ monitor: ResyncMonitor
+    ) throws(ResyncError) -> RemoteResult {
+        guard case .prepared(let bytes) = try channel.next(),
+            let journal = PreparedJournal(decoding: bytes)
+        else { throw .protocolViolation("nothing that was prepared") }
+        let replica = PreparedReplica(path: path, options: options, journal: journal)
+        var result = RemoteResult(
+            root: journal.resultRoot ?? .zero, preparation: .none, recovery: .nothingToDo,
+            isVerified: false, counts: RemoteCounts())
+        if request.flags.contains(.check) {
+            try replica.check(monitor: monitor)
+        } else {
+            let reporter = StatusReporter(monitor, channel)
+            defer { reporter.end() }
+            let report = try replica.finish(monitor: monitor)
+            result.isVerified = report.isVerified
+            result.recovery = report.recovery ?? .nothingToDo
+        }
+        result.counts = RemoteCounts(monitor.counts)
+        return result
     }
 
     private func refuse(_ error: ResyncError, _ monitor: ResyncMonitor?) {

@@ -50,7 +50,7 @@ struct StoreSchemaTests {
         let names = try SQLiteConnection(opening: trial.database).rows(
             "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%'"
         )
-        #expect(names.count == 10)
+        #expect(names.count == 11)
         for case .text(let name) in names.flatMap(\.self) {
             #expect(text.contains("`\(name)`") || text.contains("FROM \(name)'"), "\(name)")
         }

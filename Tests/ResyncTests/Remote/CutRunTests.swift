@@ -337,7 +337,7 @@ struct CutRunTests {
 
 extension ResyncError {
     /// Whether the connection broke, which the other side may have been faster to say.
-    fileprivate var isOfConnection: Bool {
+    var isOfConnection: Bool {
         switch self {
         case .connection: true
         default: false

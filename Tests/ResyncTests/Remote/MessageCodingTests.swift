@@ -42,7 +42,9 @@ struct MessageCodingTests {
             .open(
                 OpenRequest(
                     role: isEven ? .sender : .receiver, format: isEven ? .raw : .automatic,
-                    flags: OpenRequest.Flags(rawValue: UInt32(seed % 64)),
+                    flags: OpenRequest.Flags(
+                        rawValue: UInt32(seed % 64) & ~(isEven ? 1 : 0)
+                            | (isEven ? 64 << UInt32(seed % 3) : 0)),
                     blockSize: 4096 << UInt32(seed % 13), bytesPerSecond: generator.next(),
                     expectedState: .random(using: &generator), path: "/Bär/\(seed)")),
             .source(
@@ -79,6 +81,7 @@ struct MessageCodingTests {
             .failure(
                 PeerFailure(
                     code: UInt32(seed) | 32768, condition: .halfWritten, text: "nö \(seed)")),
+            .prepared(generator.bytes(count: 352)),
         ]
     }
 
@@ -176,7 +179,8 @@ struct MessageCodingTests {
     @Test("Sizes and counts that no disk has")
     func forbiddenValues() throws {
         for (kind, place, value) in [
-            (.open, 0, 0), (.open, 0, 3), (.open, 1, 3), (.open, 2, 1), (.open, 4, 64),
+            (.open, 0, 0), (.open, 0, 3), (.open, 1, 3), (.open, 2, 1), (.open, 4, 512),
+            (.open, 4, 64 | 128), (.open, 4, 1 | 256),
             (.open, 8, 0), (.open, 8, 4097), (.open, 8, 1 << 25), (.open, 12, 1),
             (.source, 0, 1 << 63), (.source, 72, 1), (.source, 72, 512 << 20), (.source, 80, 513),
             (.source, 84, 0), (.source, 88, 2), (.source, 89, 1), (.target, 48, 2),
