@@ -17,7 +17,7 @@ public final class Agent: Sendable {
 
     let configuration: AgentConfiguration
     let folder: ServedFolder
-    let log: AgentLog
+    let log: EventLog
     let describe: Describe
     let connections: ConditionLock<AgentConnections>
     private let tls: TLSConfiguration
@@ -34,7 +34,7 @@ public final class Agent: Sendable {
     /// - Throws: ``ResyncError/invalidOption(_:)``; ``ResyncError/file(_:)`` for the folder;
     ///   ``ResyncError/connection(_:)`` for the certificates.
     public init(
-        _ configuration: AgentConfiguration, tls: TLSConfiguration, log: AgentLog,
+        _ configuration: AgentConfiguration, tls: TLSConfiguration, log: EventLog,
         describe: @escaping Describe = { error, _, _ in "\(error)" }
     ) throws(ResyncError) {
         try configuration.check()

@@ -1,4 +1,3 @@
-internal import FoundationEssentials
 internal import Resync
 internal import Storage
 
@@ -21,8 +20,6 @@ struct AgentEvent: Equatable, Sendable {
         case certificatesUnusable = "certificates-unusable"
         case stopping
         case stopped
-        /// Lines that are not there.
-        case linesLeftOut = "lines-left-out"
 
         /// Whether someone causes it whom nobody has let in.
         var isOfStrangers: Bool {
@@ -30,7 +27,7 @@ struct AgentEvent: Equatable, Sendable {
             case .connectionRefused, .handshakeFailed, .peerRefused: true
             case .listening, .peerAllowed, .runRefused, .runBegun, .runFinished,
                 .connectionClosed, .certificatesReloaded, .certificatesUnusable, .stopping,
-                .stopped, .linesLeftOut:
+                .stopped:
                 false
             }
         }
@@ -60,99 +57,22 @@ struct AgentEvent: Equatable, Sendable {
         self.subject = subject
         self.message = message
     }
-
-    static func more(_ count: Int, _ kind: Kind) -> AgentEvent {
-        AgentEvent(.linesLeftOut, message: "\(count) more: \(kind.rawValue)")
-    }
-
-    static func lost(_ count: Int) -> AgentEvent {
-        AgentEvent(.linesLeftOut, message: "\(count) lost: nobody reads them fast enough")
-    }
 }
 
-// MARK: - Lines
-
-extension AgentEvent {
-    /// Characters of a text that somebody else made: longer ones are cut.
-    private static let longestText = 1024
-
-    private enum Value {
-        case text(String)
-        case number(String)
-    }
-
-    /// What is known, in the order of a line.
-    private var fields: [(name: String, value: Value)] {
-        var fields: [(String, Value)] = []
-        func add(_ name: String, _ text: String?) {
-            if let text { fields.append((name, .text(Self.harmless(text)))) }
-        }
-        func add(_ name: String, _ number: UInt64?) {
-            if let number { fields.append((name, .number("\(number)"))) }
-        }
-        add("peer", peer)
-        add("subject", subject)
-        add("role", role?.rawValue)
-        add("path", path)
-        add("code", code.map { UInt64($0.rawValue) })
-        add("bytes", bytes)
-        add("blocksDiffering", blocksDiffering)
-        add("bytesRead", bytesRead)
-        add("bytesWritten", bytesWritten)
-        if let seconds {
-            let thousandths = UInt64((max(0, min(seconds, 1e12)) * 1000).rounded())
-            let rest = String(thousandths % 1000 + 1000).dropFirst()
-            fields.append(("seconds", .number("\(thousandths / 1000).\(rest)")))
-        }
-        add("message", message)
-        return fields
-    }
-
-    /// One line: a word for the event and `name=value` pairs, or a JSON object.
-    func line(_ format: AgentLog.Format, at date: Date) -> String {
-        let time = date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-        switch format {
-        case .text:
-            let pairs = fields.map { name, value in
-                switch value {
-                case .text(let text): "\(name)=\(Self.quoted(text))"
-                case .number(let number): "\(name)=\(number)"
-                }
-            }
-            return ([time, kind.rawValue] + pairs).joined(separator: " ")
-        case .json:
-            let first = ["\"time\":\"\(time)\"", "\"event\":\"\(kind.rawValue)\""]
-            let pairs = fields.map { name, value in
-                switch value {
-                case .text(let text): "\"\(name)\":\(Self.quoted(text))"
-                case .number(let number): "\"\(name)\":\(number)"
-                }
-            }
-            return "{" + (first + pairs).joined(separator: ",") + "}"
-        }
-    }
-
-    /// A text that steers no terminal and has one line: what has no shape of its own is written out.
-    static func harmless(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars.prefix(longestText) {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate,
-                .unassigned:
-                result += "\\u{\(String(scalar.value, radix: 16))}"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return text.unicodeScalars.count > longestText ? result + "…" : result
-    }
-
-    /// In quotes, as JSON has it.
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            if scalar == "\"" || scalar == "\\" { result += "\\" }
-            result.unicodeScalars.append(scalar)
-        }
-        return result + "\""
+extension AgentEvent: LogEvent {
+    var line: LogLine {
+        var line = LogLine(kind.rawValue, isOfStrangers: kind.isOfStrangers)
+        line.add("peer", peer)
+        line.add("subject", subject)
+        line.add("role", role?.rawValue)
+        line.add("path", path)
+        line.add("code", code)
+        line.add("bytes", bytes)
+        line.add("blocksDiffering", blocksDiffering)
+        line.add("bytesRead", bytesRead)
+        line.add("bytesWritten", bytesWritten)
+        line.add("seconds", seconds: seconds)
+        line.add("message", message)
+        return line
     }
 }

@@ -10,7 +10,7 @@ struct AgentOptions {
     var root = ""
     var allowedPeers: [String] = []
     var isReadOnly = false
-    var logFormat = AgentLog.Format.text
+    var logFormat = LogFormat.text
     var connectionLimit: Int?
     var runLimit: Int?
 }

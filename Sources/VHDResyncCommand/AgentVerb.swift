@@ -47,7 +47,7 @@ enum AgentVerb {
         let options = invocation.options
         let agent = try Agent(
             invocation.agentConfiguration, tls: invocation.tlsConfiguration,
-            log: AgentLog(invocation.agent.logFormat)
+            log: EventLog(invocation.agent.logFormat)
         ) { error, monitor, path in
             var report = DiskReport(primary: "", replica: path, blockSize: options.blockSize)
             if let monitor { report.counts = monitor.counts }

@@ -118,8 +118,8 @@ enum OptionValues {
         }
     }
 
-    static func logFormat(_ text: String) throws(UsageError) -> AgentLog.Format {
-        guard let format = AgentLog.Format(rawValue: text) else {
+    static func logFormat(_ text: String) throws(UsageError) -> LogFormat {
+        guard let format = LogFormat(rawValue: text) else {
             throw .invalid("the format of the log must be 'text' or 'json', not '\(text)'")
         }
         return format

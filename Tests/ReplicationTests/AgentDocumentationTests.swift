@@ -51,6 +51,6 @@ struct AgentDocumentationTests {
         let runs = AgentConfiguration.runLimits.upperBound
         #expect(text.contains("64 unless told, \(connections) at most"))
         #expect(text.contains("8 unless told, \(runs) at most"))
-        #expect(text.contains("\(AgentLog.waitingLineLimit) lines wait"))
+        #expect(text.contains("\(EventLog.waitingLineLimit) lines wait"))
     }
 }

@@ -208,7 +208,7 @@ struct AgentTests {
     @Test("An agent without a folder, with unusable certificates or limits does not start")
     func doesNotStart() throws {
         let tls = try Certificates.shared.get().configuration("server")
-        let log = AgentLog(.text, write: { _ in }, now: { Date.now })
+        let log = EventLog(.text, write: { _ in }, now: { Date.now })
         func start(_ root: String, _ tls: TLSConfiguration, connections: Int = 8) throws {
             var configuration = AgentConfiguration(
                 root: root, options: ResyncOptions(workerCount: 1))

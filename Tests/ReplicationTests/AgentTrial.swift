@@ -32,7 +32,7 @@ final class AgentTrial: Sendable {
             root: folder.file("root"), options: ResyncOptions(workerCount: 2))
         change(&configuration)
         let lines = Lock<[String]>([])
-        let log = AgentLog(
+        let log = EventLog(
             .json, write: { line in lines.withLock { $0.append(line) } }, now: { Date.now })
         self.lines = lines
         let server = try tls ?? Certificates.shared.get().configuration("server")

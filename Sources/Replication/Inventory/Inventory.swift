@@ -23,7 +23,7 @@ public struct Inventory: Equatable, Sendable {
         public var maximumActiveTransfersPerHost = 3
         /// A program with its first arguments, run when a job has ended; empty for none.
         public var hookCommand: [String] = []
-        public var logFormat = AgentLog.Format.text
+        public var logFormat = LogFormat.text
         /// A file that is replaced with figures now and then; nil for none.
         public var metricsFile: String?
 

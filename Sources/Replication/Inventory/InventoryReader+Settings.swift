@@ -17,7 +17,7 @@ extension InventoryReader {
         if let field = members[.hookCommand], let words = command(field, mustBePath: true) {
             service.hookCommand = words
         }
-        let formats = AgentLog.Format.allCases.map { ($0.rawValue, $0) }
+        let formats = LogFormat.allCases.map { ($0.rawValue, $0) }
         if let field = members[.logFormat], let format = choice(field, formats) {
             service.logFormat = format
         }

@@ -7,13 +7,13 @@ import Testing
 
 @testable import Replication
 
-@Suite("The log of an agent")
-struct AgentLogTests {
+@Suite("Logs")
+struct EventLogTests {
     private let lines = Lock<[String]>([])
     private let time = Lock(Date(timeIntervalSince1970: 1_800_000_000.25))
 
-    private func log(_ format: AgentLog.Format) -> AgentLog {
-        AgentLog(
+    private func log(_ format: LogFormat) -> EventLog {
+        EventLog(
             format, write: { [lines] line in lines.withLock { $0.append(line) } },
             now: { [time] in time.withLock { $0 } })
     }
@@ -117,21 +117,21 @@ struct AgentLogTests {
     @Test("Who does not read the log holds nobody up, and gets no more than there is room for")
     func blockedReader() {
         let gate = DispatchSemaphore(value: 0)
-        let log = AgentLog(
+        let log = EventLog(
             .text,
             write: { [lines] line in
                 gate.wait()
                 gate.signal()
                 lines.withLock { $0.append(line) }
             }, now: { Date.now })
-        let count = 5 * AgentLog.waitingLineLimit
+        let count = 5 * EventLog.waitingLineLimit
         for _ in 0..<count { log.note(AgentEvent(.runBegun)) }
         log.flush(timeoutSeconds: 0.01)
         #expect(lines.withLock { $0.count } == 0)
         gate.signal()
         log.flush(timeoutSeconds: 30)
         let found = lines.withLock { $0 }
-        #expect(found.count <= 2 * AgentLog.waitingLineLimit + 2)
+        #expect(found.count <= 2 * EventLog.waitingLineLimit + 2)
         let lost = found.filter { $0.contains("lines-left-out") }.compactMap { line in
             line.split(separator: "\"").last.flatMap { Int($0.prefix { $0.isNumber }) }
         }
@@ -146,7 +146,7 @@ struct AgentLogTests {
         let path = folder.file("log")
         #expect(FileManager.default.createFile(atPath: path, contents: nil))
         let handle = try #require(FileHandle(forWritingAtPath: path))
-        let log = AgentLog(.json, descriptor: handle.fileDescriptor)
+        let log = EventLog(.json, descriptor: handle.fileDescriptor)
         DispatchQueue.concurrentPerform(iterations: 8) { index in
             for _ in 0..<50 { log.note(AgentEvent(.runBegun, message: "\(index)")) }
         }

@@ -2,66 +2,65 @@ internal import Dispatch
 internal import FoundationEssentials
 internal import Storage
 
-/// Writes what an agent does, one line for each event, to a descriptor of the process.
+/// Writes what an agent or a service does, one line for each event, to a descriptor of the process.
 ///
 /// A thread of its own writes, so that nobody who reads slowly, or not at all, holds up a run. What
 /// waits to be written has a limit, and what comes too often is counted in place of being written:
 /// strangers must not be able to fill a disk by knocking.
-public final class AgentLog: Sendable {
-    public enum Format: String, Sendable, CaseIterable {
-        case text
-        /// An object a line.
-        case json
-    }
-
+public final class EventLog: Sendable {
     /// Lines that may wait. The next ones are lost, and counted.
     static let waitingLineLimit = 1024
     /// Lines a second of an event that strangers can cause.
     static let strangerLineLimit = 5
 
     private struct State {
+        var format: LogFormat
         var waiting: [String] = []
         var isWriting = false
         var lostLineCount = 0
-        var limits: [AgentEvent.Kind: LineLimit] = [:]
+        var limits: [String: LineLimit] = [:]
     }
 
-    private let format: Format
     private let write: @Sendable (String) -> Void
     private let now: @Sendable () -> Date
     private let queue = DispatchQueue(label: "vhdresync.log")
-    private let state = ConditionLock(State())
+    private let state: ConditionLock<State>
 
     /// A log to a descriptor, which stays open; standard error unless told otherwise.
-    public convenience init(_ format: Format, descriptor: Int32 = 2) {
+    public convenience init(_ format: LogFormat, descriptor: Int32 = 2) {
         let output = LineOutput(descriptor: descriptor)
         self.init(format, write: { line in output.write(line) }, now: { Date.now })
     }
 
     /// A log to whatever takes lines, one at a time; with a clock that a test can set.
     init(
-        _ format: Format, write: @escaping @Sendable (String) -> Void,
+        _ format: LogFormat, write: @escaping @Sendable (String) -> Void,
         now: @escaping @Sendable () -> Date
     ) {
-        self.format = format
+        state = ConditionLock(State(format: format))
         self.write = write
         self.now = now
     }
 
+    /// Another form for the next lines.
+    func use(_ format: LogFormat) {
+        state.withLock { $0.format = format }
+    }
+
     /// Writes an event soon.
-    func note(_ event: AgentEvent) {
-        let date = now()
+    func note(_ event: some LogEvent) {
+        let (line, date) = (event.line, now())
         let begins = state.withLock { state in
-            if event.kind.isOfStrangers {
-                var limit = state.limits[event.kind] ?? LineLimit()
+            if line.isOfStrangers {
+                var limit = state.limits[line.event] ?? LineLimit()
                 let admitted = limit.admits(
                     at: date.timeIntervalSince1970, limit: Self.strangerLineLimit)
                 let left = admitted ? limit.takeLeftOut() : 0
-                state.limits[event.kind] = limit
-                if left > 0 { add(.more(left, event.kind), at: date, to: &state) }
+                state.limits[line.event] = limit
+                if left > 0 { add(Self.more(left, line.event), at: date, to: &state) }
                 guard admitted else { return wakeLater(&state, limit) }
             }
-            add(event, at: date, to: &state)
+            add(line, at: date, to: &state)
             return begin(&state)
         }
         if begins { queue.async { self.run() } }
@@ -82,12 +81,16 @@ public final class AgentLog: Sendable {
 
     // MARK: Lines
 
-    private func add(_ event: AgentEvent, at date: Date, to state: inout State) {
+    private static func more(_ count: Int, _ event: String) -> LogLine {
+        .leftOut("\(count) more: \(event)")
+    }
+
+    private func add(_ line: LogLine, at date: Date, to state: inout State) {
         guard state.waiting.count < Self.waitingLineLimit else {
             state.lostLineCount += 1
             return
         }
-        state.waiting.append(event.line(format, at: date))
+        state.waiting.append(line.text(state.format, at: date))
     }
 
     /// When nothing else comes, what was left out is told after a second.
@@ -105,9 +108,9 @@ public final class AgentLog: Sendable {
 
     private func tellLeftOut(_ state: inout State) {
         let date = now()
-        for kind in AgentEvent.Kind.allCases {
-            guard let count = state.limits[kind]?.takeLeftOut(), count > 0 else { continue }
-            add(.more(count, kind), at: date, to: &state)
+        for event in state.limits.keys.sorted() {
+            guard let count = state.limits[event]?.takeLeftOut(), count > 0 else { continue }
+            add(Self.more(count, event), at: date, to: &state)
         }
     }
 
@@ -122,8 +125,9 @@ public final class AgentLog: Sendable {
         while true {
             let lines = state.withLock { state -> [String] in
                 if state.lostLineCount > 0, state.waiting.count < Self.waitingLineLimit {
-                    let lost = AgentEvent.lost(state.lostLineCount)
-                    state.waiting.append(lost.line(format, at: now()))
+                    let lost = LogLine.leftOut(
+                        "\(state.lostLineCount) lost: nobody reads them fast enough")
+                    state.waiting.append(lost.text(state.format, at: now()))
                     state.lostLineCount = 0
                 }
                 defer { state.waiting = [] }
