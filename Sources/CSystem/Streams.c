@@ -6,9 +6,12 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,7 +81,7 @@ static int add_descriptors(posix_spawn_file_actions_t *actions, int input, int o
     return error != 0 ? error : posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
 }
 
-static int set_signals(posix_spawnattr_t *attributes) {
+static int set_attributes(posix_spawnattr_t *attributes, int leads_group) {
     sigset_t none, defaults;
     sigemptyset(&none);
     sigemptyset(&defaults);
@@ -87,10 +90,13 @@ static int set_signals(posix_spawnattr_t *attributes) {
     int error = posix_spawnattr_setsigmask(attributes, &none);
     if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &defaults);
     if (error != 0) return error;
-    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    // The group is the process's own number unless another is set.
+    if (leads_group) flags |= POSIX_SPAWN_SETPGROUP;
+    return posix_spawnattr_setflags(attributes, flags);
 }
 
-int csystem_spawn(char *const *argv, int input, int output, int32_t *process) {
+int csystem_spawn(char *const *argv, int input, int output, int leads_group, int32_t *process) {
     extern char **environ;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -100,7 +106,7 @@ int csystem_spawn(char *const *argv, int input, int output, int32_t *process) {
     error = posix_spawnattr_init(&attributes);
     if (error == 0) {
         error = add_descriptors(&actions, input, output);
-        if (error == 0) error = set_signals(&attributes);
+        if (error == 0) error = set_attributes(&attributes, leads_group);
         if (error == 0) error = posix_spawnp(&child, argv[0], &actions, &attributes, argv, environ);
         posix_spawnattr_destroy(&attributes);
     }
@@ -119,4 +125,20 @@ int csystem_ended(int32_t process, int32_t *status) {
     if (ended == 0) return 0;
     *status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
     return 1;
+}
+
+int csystem_send_datagram(const char *name, const char *text) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(name);
+    if (length == 0 || length >= sizeof address.sun_path) return ENAMETOOLONG;
+    memcpy(address.sun_path, name, length);
+    if (name[0] == '@') address.sun_path[0] = 0;
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return errno;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    ssize_t sent = sendto(
+        descriptor, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size);
+    int error = sent < 0 ? errno : 0;
+    close(descriptor);
+    return error;
 }

@@ -130,7 +130,7 @@ extension ReturnCode {
             self = .notSupported
         case .database(_, let error):
             self.init(error)
-        case .unknownRelationship:
+        case .unknownRelationship, .closed:
             self = .systemNotAvailable
         case .unknownJob:
             self = .invalidParameter

@@ -12,6 +12,7 @@ public final class ProgramConnection: Connection {
     public let peerName: String
     /// The program's name, for messages.
     private let command: String
+    private let leadsGroup: Bool
     private let descriptors: StreamDescriptors
     private let sendTimeout: Lock<Double>
     private let child: Lock<Child>
@@ -30,9 +31,15 @@ public final class ProgramConnection: Connection {
     /// Starts a program with its arguments, which no shell takes apart. It is looked up in PATH
     /// unless its name holds a slash.
     ///
+    /// - Parameters:
+    ///   - command: The program and its arguments.
+    ///   - peerName: What to call the other side in a message.
+    ///   - leadsGroup: Whether it gets a process group of its own, all of which is ended with it; it cannot
+    ///     ask anything on the terminal then.
+    ///   - sendTimeoutSeconds: How long it may take nothing of what is sent.
     /// - Throws: ``TransportError/programMissing(command:errno:)``, or a failure of the system.
     public init(
-        command: [String], peerName: String,
+        command: [String], peerName: String, leadsGroup: Bool = false,
         sendTimeoutSeconds: Double = defaultSendTimeoutSeconds
     ) throws(TransportError) {
         precondition(!command.isEmpty, "no program")
@@ -54,8 +61,10 @@ public final class ProgramConnection: Connection {
             reading: output[0], writing: input[1], peerName: peerName)
         self.peerName = peerName
         self.command = name
+        self.leadsGroup = leadsGroup
         sendTimeout = Lock(sendTimeoutSeconds)
-        let process = try Self.start(command, input: input[0], output: output[1])
+        let process = try Self.start(
+            command, input: input[0], output: output[1], leadsGroup: leadsGroup)
         child = Lock(Child(process: process))
     }
 
@@ -76,7 +85,7 @@ public final class ProgramConnection: Connection {
     }
 
     private static func start(
-        _ command: [String], input: Int32, output: Int32
+        _ command: [String], input: Int32, output: Int32, leadsGroup: Bool
     ) throws(TransportError) -> Int32 {
         // Safe, to the end: each argument is a copy that ends with a zero, and the list ends with
         // a null; both live until the call returns, which keeps neither.
@@ -85,7 +94,8 @@ public final class ProgramConnection: Connection {
         guard unsafe arguments.allSatisfy({ unsafe $0 != nil }) else { throw .outOfMemory }
         unsafe arguments.append(nil)
         var process: Int32 = 0
-        let status = unsafe csystem_spawn(arguments, input, output, &process)
+        let status = unsafe csystem_spawn(
+            arguments, input, output, leadsGroup ? 1 : 0, &process)
         guard status == 0 else { throw .programMissing(command: command[0], errno: status) }
         return process
     }
@@ -115,6 +125,11 @@ public final class ProgramConnection: Connection {
         let count = try descriptors.receive(into: &buffer, timeoutSeconds: timeoutSeconds)
         if count == 0 { try requireSuccess() }
         return count
+    }
+
+    /// Ends what the program reads; what it writes can still be received.
+    public func endSending() {
+        descriptors.endWriting()
     }
 
     /// Waits for the program as well: what it has not passed on yet is lost when it is ended.
@@ -147,7 +162,8 @@ public final class ProgramConnection: Connection {
 
     private func signal(_ number: Int32) {
         child.withLock { child in
-            if child.status == nil { _ = kill(child.process, number) }
+            guard child.status == nil else { return }
+            _ = kill(leadsGroup ? -child.process : child.process, number)
         }
     }
 

@@ -74,7 +74,7 @@ struct JobWatch {
             Output.error(
                 "\(job.elementName): \(job.errorDescription.value ?? job.jobStateName)")
         }
-        if invocation.wantsJSON { return Output.json(answer, code) }
+        if invocation.wantsJSON { return Output.json(answer.ended(code), code) }
         if invocation.isQuiet || code != .completed { return code }
         return Output.text(ControlText.ending(of: job), code)
     }

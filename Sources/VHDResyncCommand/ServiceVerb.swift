@@ -1,6 +1,8 @@
+internal import FoundationEssentials
 internal import Glibc
 internal import Replication
 internal import Storage
+internal import Transport
 
 /// `vhdresync service`: a replication service, until a signal ends it.
 enum ServiceVerb {
@@ -15,12 +17,18 @@ enum ServiceVerb {
         do throws(CodedError) {
             let host = try ReplicationHost(
                 inventory, stateFolder: options.stateFolder,
-                socketPath: options.socket.isEmpty ? nil : options.socket)
+                socketPath: options.socket.isEmpty ? nil : options.socket,
+                log: EventLog(inventory.service.logFormat),
+                manager: ServiceManager(environment: ProcessInfo.processInfo.environment))
             let signals = StopSignals(
                 [SIGINT, SIGTERM], status: ReturnCode.failed.exitStatus, first: { host.stop() },
                 second: { host.abandon() })
+            // What is wrong with it is in the log.
+            let reload = SignalAction(SIGHUP) { try? host.reload(options.configuration) }
             host.start()
-            try withExtendedLifetime(signals) { () throws(CodedError) in try host.wait() }
+            try withExtendedLifetime((signals, reload)) { () throws(CodedError) in
+                try host.wait()
+            }
             return .completed
         } catch {
             Output.error(error.description)

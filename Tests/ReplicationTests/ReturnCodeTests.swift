@@ -108,6 +108,7 @@ import VHDX
             (.database(path: "a", .unexpectedValue(column: "c", value: "v")), .failed),
             (.unknownRelationship(id), .systemNotAvailable), (.unknownJob("j"), .invalidParameter),
             (.resynchronizing(id, job: "j"), .systemInUse), (.unfinishedJob("j"), .invalidState),
+            (.closed(folder: "a"), .systemNotAvailable),
         ]
         for (error, code) in cases {
             #expect(ReturnCode(error) == code, "\(error)")

@@ -15,6 +15,7 @@ enum StyleRule {
         "Transport/InProcessConnection.swift",
         "Transport/PeerIdentity.swift",
         "Transport/ProgramConnection.swift",
+        "Transport/ServiceManager.swift",
         "Transport/SocketAddress.swift",
         "Transport/StandardStreams.swift",
         "Transport/StreamDescriptors.swift",

@@ -70,6 +70,11 @@ package final class RunningProgram {
         try text("error")
     }
 
+    /// What has been written to standard output so far.
+    package func outputSoFar() throws -> String {
+        try text("output")
+    }
+
     /// Waits for the end.
     ///
     /// - Throws: ``Program/TimedOut`` after so many seconds; or an error of a file.

@@ -50,6 +50,18 @@ package final class RunningService {
         try waitUntilReady()
     }
 
+    /// Starts one with another inventory, and its state in the inventory's folder.
+    package init(_ machine: ServiceMachine, options: [String] = [], launcher: [String] = []) throws
+    {
+        folder = machine.folder
+        socket = folder.file("state/service.sock")
+        self.options =
+            ["service", "--config", machine.configuration, "--state-dir", machine.state("state")]
+            + options
+        program = try RunningProgram(self.options, launcher: launcher)
+        try waitUntilReady()
+    }
+
     deinit {
         end()
     }

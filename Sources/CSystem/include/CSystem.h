@@ -122,12 +122,17 @@ struct csystem_held_signal csystem_hold_broken_pipes(void);
 void csystem_release_broken_pipes(struct csystem_held_signal held);
 
 /// posix_spawnp(3) with these two descriptors as standard input and output, no signal blocked, and
-/// SIGPIPE and SIGCHLD as by default: 0 and the process, or an errno.
-int csystem_spawn(char *const *argv, int input, int output, int32_t *process);
+/// SIGPIPE and SIGCHLD as by default; in a process group of its own if `leads_group`. 0 and the process,
+/// or an errno.
+int csystem_spawn(char *const *argv, int input, int output, int leads_group, int32_t *process);
 
 /// waitpid(2) without waiting: 1 where the process ended, with its exit status, or 128 and the
 /// number of the signal that ended it; 0 where it runs; a negative errno.
 int csystem_ended(int32_t process, int32_t *status);
+
+/// Sends a text as a datagram to a socket of the file system, or, where the name starts with `@`, of the
+/// abstract names, and waits for nothing. 0, or an errno.
+int csystem_send_datagram(const char *name, const char *text);
 
 // MARK: The process
 

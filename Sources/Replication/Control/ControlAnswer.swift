@@ -35,6 +35,15 @@ package struct ControlAnswer: Codable, Equatable, Sendable {
         reason = Nullable(nil)
     }
 
+    /// The same with how the job has ended as its code, for who has waited for that.
+    package func ended(_ code: ReturnCode) -> ControlAnswer {
+        var answer = self
+        answer.returnValue = code.rawValue
+        answer.returnName = code.name
+        answer.reason = job?.errorDescription ?? reason
+        return answer
+    }
+
     /// The code, where it is one of ours.
     package var code: ReturnCode { ReturnCode(rawValue: returnValue) ?? .failed }
     /// Why it was refused, for people.

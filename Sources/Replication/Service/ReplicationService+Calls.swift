@@ -113,6 +113,7 @@ extension ReplicationService {
             }
         } catch {
             state.note(error, at: clock.date())
+            tellStoreError(&state)
             throw CodedError(ReturnCode(error), "\(error)")
         }
     }
@@ -144,7 +145,10 @@ extension ReplicationService {
             state.noteEnd(of: old)
         }
         state.relationships[request.id] = relationship
+        state.noteStoreChange()
         state.add(job)
+        if let old, end != nil { tell(.jobEnded, old, state) }
+        tell(.jobAccepted, job, state)
         enqueue(job, &state)
         return job.job
     }

@@ -29,6 +29,7 @@ extension ReplicationService {
                 if let transfer = state.active[request.job] {
                     state.active[request.job]?.stopReason = .terminated
                     if let stop = transfer.stop { stops.append(stop) }
+                    remember(job, &state)
                     continue
                 }
                 do throws(StoreError) {
@@ -45,6 +46,16 @@ extension ReplicationService {
             }
         }
         return stops
+    }
+
+    /// Remembers that the end of a job was asked for, which would else be forgotten with the process.
+    private func remember(_ job: ServiceJob, _ state: inout ServiceState) {
+        let stored = job.stored
+        do throws(StoreError) {
+            try store.write { (content) throws(StoreError) in try content.update(stored) }
+        } catch {
+            state.note(error, at: clock.date())
+        }
     }
 
     /// Remembers how transfers have ended. What the store refuses is tried again.
@@ -104,11 +115,12 @@ extension ReplicationService {
             try content.put(statistics, of: relationship.id)
         }
         job.job.become(end)
-        state.storeError = nil
+        state.noteStoreChange()
         state.relationships[job.relationship] = relationship
         state.active[job.instanceID] = nil
         state.queue.end(job.relationship)
         state.queue.remove(job.relationship)
+        tell(properties.jobState.isFinal ? .jobEnded : .jobSuspended, job, state)
         guard properties.jobState.isFinal else { return }
         state.noteEnd(of: job)
         enqueueAttempt(job.relationship, &state)
@@ -163,10 +175,12 @@ extension ReplicationService {
 
     // MARK: Now and then
 
-    /// Jobs that have been over for long enough become history.
+    /// Jobs that have been over for long enough become history, and the oldest where many are over.
     func moveToHistory(_ state: inout ServiceState) {
         let (uptime, now) = (clock.uptime(), clock.date())
-        let old = state.jobs.values.filter { $0.job.isToBeRemoved(at: uptime) }.map(\.instanceID)
+        let excess = state.endedJobs.dropLast(Self.endedJobLimit)
+        let late = state.jobs.values.filter { $0.job.isToBeRemoved(at: uptime) }
+        let old = Set((excess + late).map(\.instanceID))
         guard !old.isEmpty else { return }
         do throws(StoreError) {
             try store.write { (content) throws(StoreError) in
@@ -197,6 +211,11 @@ extension ReplicationService {
 }
 
 extension ServiceState {
+    /// The store has made a change.
+    mutating func noteStoreChange() {
+        (storeError, toldStoreError) = (nil, nil)
+    }
+
     /// The store has refused a change: nothing begins for a while.
     mutating func note(_ error: StoreError, at date: Date) {
         storeError = error

@@ -50,7 +50,7 @@ extension ReplicationService {
         state.queue.add(entry)
     }
 
-    private func host(of id: ReplicationRelationshipID) -> String? {
+    func host(of id: ReplicationRelationshipID) -> String? {
         senders[id]?.relationship.recoveryConnectionPoint.host
     }
 
@@ -130,9 +130,12 @@ extension ReplicationService {
             try content.put(relationship)
             return try content.openDecision(of: relationship.id)
         }
+        state.noteStoreChange()
         state.relationships[entry.id] = relationship
         if known == nil { state.add(job) } else { state.noteAttempt(of: job.instanceID) }
+        if known == nil { tell(.jobAccepted, job, state) }
         guard Self.begin(job.job) else { return nil }
+        tell(.jobBegun, job, state)
         state.active[job.instanceID] = ActiveTransfer()
         return transfer(of: job, sender, decision)
     }

@@ -10,6 +10,8 @@ internal import Storage
 public final class ReplicationService: Sendable {
     /// How many jobs are kept as history.
     public static let historyLimit = 10_000
+    /// How many jobs that are over can be read: with more, the oldest are history before their time.
+    static let endedJobLimit = 1000
     /// What the service asks for by itself has this owner.
     public static let automaticOwner = "vhdresync"
     /// How often the progress of jobs is remembered.
@@ -23,13 +25,29 @@ public final class ReplicationService: Sendable {
         var relationship: Inventory.Relationship
     }
 
-    let inventory: Inventory
-    let senders: [ReplicationRelationshipID: Sender]
+    /// What a person has configured, which may be replaced at any time.
+    struct Configuration: Sendable {
+        let inventory: Inventory
+        let senders: [ReplicationRelationshipID: Sender]
+
+        init(_ inventory: Inventory) {
+            self.inventory = inventory
+            var senders: [ReplicationRelationshipID: Sender] = [:]
+            for machine in inventory.machines {
+                guard let relationship = machine.relationship else { continue }
+                senders[relationship.id] = Sender(machine: machine, relationship: relationship)
+            }
+            self.senders = senders
+        }
+    }
+
+    let configuration: Lock<Configuration>
     let store: StateStore
     let runner: any TransferRunner
     let clock: JobClock
     let zone: TimeZone
     let wake: @Sendable () -> Void
+    let observe: @Sendable (ServiceEvent) -> Void
     let state: Lock<ServiceState>
     /// Requests to jobs, which must not wait for the store: carried out by ``advance()``.
     let requests = Lock<[JobRequest]>([])
@@ -44,27 +62,25 @@ public final class ReplicationService: Sendable {
     ///   - clock: What time it is.
     ///   - zone: What the server's clocks show.
     ///   - wake: Is called when ``advance()`` is to be called soon; it must not do so itself.
+    ///   - observe: Is told what happens, in its order. It must neither wait nor call the service.
     /// - Throws: ``StoreError`` where the store cannot be read or changed.
     public init(
         _ inventory: Inventory, store: StateStore, runner: any TransferRunner,
         clock: JobClock = .system, zone: TimeZone = .current,
-        wake: @escaping @Sendable () -> Void = {}
+        wake: @escaping @Sendable () -> Void = {},
+        observe: @escaping @Sendable (ServiceEvent) -> Void = { _ in }
     ) throws(StoreError) {
-        var senders: [ReplicationRelationshipID: Sender] = [:]
-        for machine in inventory.machines {
-            guard let relationship = machine.relationship else { continue }
-            senders[relationship.id] = Sender(machine: machine, relationship: relationship)
-        }
-        self.inventory = inventory
-        self.senders = senders
+        let configuration = Configuration(inventory)
+        self.configuration = Lock(configuration)
         self.store = store
         self.runner = runner
         self.clock = clock
         self.zone = zone
         self.wake = wake
+        self.observe = observe
         let recovered = try store.write { (content) throws(StoreError) in
             try ServiceState(
-                recovering: &content, relationships: Array(senders.keys),
+                recovering: &content, relationships: Array(configuration.senders.keys),
                 service: inventory.service, clock: clock)
         }
         state = Lock(recovered)
@@ -79,6 +95,9 @@ public final class ReplicationService: Sendable {
     }
 
     // MARK: For who watches
+
+    public var inventory: Inventory { configuration.withLock { $0.inventory } }
+    var senders: [ReplicationRelationshipID: Sender] { configuration.withLock { $0.senders } }
 
     /// The jobs that can be read, in the order in which they were accepted.
     public var jobs: [ConcreteJob] {
@@ -101,6 +120,11 @@ public final class ReplicationService: Sendable {
         state.withLock { $0.storeError }
     }
 
+    /// How many relationships have a transfer, and how many wait for one.
+    public var transferCounts: (running: Int, waiting: Int) {
+        state.withLock { ($0.queue.runningCount, $0.queue.waitingCount) }
+    }
+
     /// Whether nothing is at work.
     public var isIdle: Bool {
         state.withLock { $0.active.isEmpty }
@@ -121,6 +145,7 @@ public final class ReplicationService: Sendable {
             moveToHistory(&state)
             saveProgress(&state)
             let transfers = beginDue(&state, at: now)
+            tellStoreError(&state)
             return (transfers, stops, nextTime(state, after: now))
         }
         // Outside the lock: a runner may call back.

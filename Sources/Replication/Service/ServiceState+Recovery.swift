@@ -16,12 +16,9 @@ extension ServiceState {
         for relationship in try content.relationships() {
             relationships[relationship.id] = relationship
         }
-        for id in ids where relationships[id] == nil {
-            let relationship = StoredRelationship(
-                id: id, replicationState: .waitingToStartResynchronization,
-                replicationHealth: .critical, timeOfLastStateChange: now)
-            relationships[id] = relationship
-            try content.put(relationship)
+        for new in unknown(ids, at: now) {
+            relationships[new.id] = new
+            try content.put(new)
         }
         let decided = Set(try content.decisionsToCarryOut().map(\.job))
         for var stored in try content.jobs() {
@@ -45,6 +42,17 @@ extension ServiceState {
             relationship.follow(.interrupted, at: now, "the service has ended in the midst of it")
             relationships[relationship.id] = relationship
             try content.put(relationship)
+        }
+    }
+
+    /// Relationships that the store does not know yet: nothing is known of their replicas.
+    func unknown(
+        _ ids: [ReplicationRelationshipID], at now: Date
+    ) -> [StoredRelationship] {
+        ids.filter { relationships[$0] == nil }.map { id in
+            StoredRelationship(
+                id: id, replicationState: .waitingToStartResynchronization,
+                replicationHealth: .critical, timeOfLastStateChange: now)
         }
     }
 }

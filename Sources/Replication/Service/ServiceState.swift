@@ -14,6 +14,8 @@ struct ServiceState: Sendable {
     /// Until then nothing begins, since the store has refused a change.
     var holdTime: Date?
     var storeError: StoreError?
+    /// The one that was told last, unless the store has made a change since.
+    var toldStoreError: StoreError?
     /// By the clock that nobody can set.
     var progressTime: Duration?
     private var lastNumber = 0
@@ -32,6 +34,11 @@ struct ServiceState: Sendable {
 
     var unfinishedJobs: [ServiceJob] {
         jobsInOrder.filter { unfinished[$0.relationship] == $0.instanceID }
+    }
+
+    /// In the order in which they were accepted.
+    var endedJobs: [ServiceJob] {
+        jobsInOrder.filter { unfinished[$0.relationship] != $0.instanceID }
     }
 
     mutating func add(_ job: ServiceJob) {

@@ -29,14 +29,19 @@ struct TransferQueue: Sendable {
         }
     }
 
-    private let limit: Int
-    private let limitPerHost: Int
+    private var limit: Int
+    private var limitPerHost: Int
     private var waiting: [ReplicationRelationshipID: Place] = [:]
     /// With their hosts.
     private var running: [ReplicationRelationshipID: Entry] = [:]
     private var lastNumber = 0
 
     init(limit: Int, limitPerHost: Int) {
+        (self.limit, self.limitPerHost) = (limit, limitPerHost)
+    }
+
+    /// Other limits. Who runs beyond them goes on.
+    mutating func setLimits(_ limit: Int, perHost limitPerHost: Int) {
         (self.limit, self.limitPerHost) = (limit, limitPerHost)
     }
 

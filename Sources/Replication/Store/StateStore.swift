@@ -16,9 +16,7 @@ public final class StateStore: Sendable {
 
     /// Absolute, without symbolic links.
     public let folder: String
-    private let content: Lock<StoreContent>
-    /// Held as long as the store is open.
-    private let lockFile: DiskFile
+    private let files: Lock<OpenStore?>
 
     /// Opens the store in a folder. Where there is no such folder it is made, and where there is no
     /// store in it a new one.
@@ -31,24 +29,29 @@ public final class StateStore: Sendable {
 
     /// Opens a store as a release with other tables would.
     init(opening folder: String, schema: StoreSchema) throws(StoreError) {
-        let files: StoreFiles
+        let found: StoreFiles
         do throws(FileError) {
             try Folder.makeIfMissing(folder)
-            files = StoreFiles(folder: try Folder.realPath(of: folder))
+            found = StoreFiles(folder: try Folder.realPath(of: folder))
         } catch {
             throw .file(error)
         }
-        let lockFile = try files.takeLock()
-        content = Lock(try files.open(schema))
-        self.folder = files.folder
-        self.lockFile = lockFile
+        let lockFile = try found.takeLock()
+        files = Lock(OpenStore(content: try found.open(schema), lockFile: lockFile))
+        self.folder = found.folder
+    }
+
+    /// Closes the store, whoever still knows it: another service may have the folder, and every later
+    /// call is refused.
+    public func close() {
+        files.withLock { $0 = nil }
     }
 
     /// Reads, from one state of the store.
     public func read<Value>(
         _ body: (borrowing StoreContent) throws(StoreError) -> Value
     ) throws(StoreError) -> Value {
-        try content.withLock { (content) throws(StoreError) in try body(content) }
+        try withContent { (content) throws(StoreError) in try body(content) }
     }
 
     /// Makes changes, all of them or, where the body or the call throws, none. Not to be called in
@@ -60,7 +63,7 @@ public final class StateStore: Sendable {
         _ durability: Durability = .full,
         _ body: (inout StoreContent) throws(StoreError) -> Value
     ) throws(StoreError) -> Value {
-        try content.withLock { (content) throws(StoreError) in
+        try withContent { (content) throws(StoreError) in
             try content.setDurability(durability)
             try content.begin()
             do throws(StoreError) {
@@ -73,4 +76,27 @@ public final class StateStore: Sendable {
             }
         }
     }
+
+    private func withContent<Value>(
+        _ body: (inout StoreContent) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        try files.withLock { (files) throws(StoreError) in
+            guard var open = files.take() else { throw .closed(folder: folder) }
+            do throws(StoreError) {
+                let value = try body(&open.content)
+                files = consume open
+                return value
+            } catch {
+                files = consume open
+                throw error
+            }
+        }
+    }
+}
+
+/// What a store has open.
+private struct OpenStore: ~Copyable {
+    var content: StoreContent
+    /// Held as long as the store is open.
+    let lockFile: DiskFile
 }

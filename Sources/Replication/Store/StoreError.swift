@@ -6,6 +6,8 @@ public enum StoreError: Error, Equatable {
     case file(FileError)
     /// Another service has the folder.
     case inUse(folder: String)
+    /// The service that had it has ended.
+    case closed(folder: String)
     /// The database is not what a service has written. Nothing was changed.
     case damaged(path: String, reason: String)
     /// The database is of another program.
@@ -29,6 +31,8 @@ extension StoreError: CustomStringConvertible {
             "\(error)"
         case .inUse(let folder):
             "another service uses the folder \(folder)"
+        case .closed(let folder):
+            "the service of the folder \(folder) has ended"
         case .damaged(let path, let reason):
             "\(path) is damaged: \(reason); move it away with every file whose name starts with its own, "
                 + "and put a copy of all of them in their place, or start without the jobs in it"

@@ -123,11 +123,11 @@ private final class Once: Sendable {
     private let isDone = Lock(false)
 
     func callAsFunction(_ body: () -> Void) {
-        let isFirst = isDone.withLock { isDone in
-            defer { isDone = true }
-            return !isDone
+        // Whoever comes meanwhile waits until it is done.
+        isDone.withLock { isDone in
+            if !isDone { body() }
+            isDone = true
         }
-        if isFirst { body() }
     }
 }
 

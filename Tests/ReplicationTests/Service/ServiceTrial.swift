@@ -13,6 +13,8 @@ final class ServiceTrial {
     let store: StateStore
     /// Seconds after ``StoreTrial/time(_:)`` of 0, which is 08:00 in UTC on 15 January 2027.
     let now = Lock(0.0)
+    /// What who watches was told, of all services one after another.
+    let events = Lock<[ServiceEvent]>([])
     private(set) var runner = StubRunner()
     private(set) var service: ReplicationService
     var inventory: Inventory
@@ -30,27 +32,28 @@ final class ServiceTrial {
         inventory.service.maximumActiveTransfersPerHost = limitPerHost
         self.zone = zone
         now.withLock { $0 = date.timeIntervalSince(StoreTrial.time(0)) }
-        service = try Self.service(inventory, store, runner, now, zone)
+        service = try Self.service(inventory, store, runner, now, zone, events)
         service.advance()
     }
 
     private static func service(
         _ inventory: Inventory, _ store: StateStore, _ runner: StubRunner, _ now: Lock<Double>,
-        _ zone: TimeZone
+        _ zone: TimeZone, _ events: Lock<[ServiceEvent]>
     ) throws -> ReplicationService {
         let start = now.withLock { $0 }
         let clock = JobClock(
             date: { StoreTrial.time(0) + now.withLock { $0 } },
             uptime: { .seconds(now.withLock { $0 } - start) })
         return try ReplicationService(
-            inventory, store: store, runner: runner, clock: clock, zone: zone)
+            inventory, store: store, runner: runner, clock: clock, zone: zone,
+            observe: { event in events.withLock { $0.append(event) } })
     }
 
     /// A crash: whatever the service knew is gone, and another one begins with the store.
     func restart(afterSeconds seconds: Double = 0) throws {
         now.withLock { $0 += seconds }
         runner = StubRunner()
-        service = try Self.service(inventory, store, runner, now, zone)
+        service = try Self.service(inventory, store, runner, now, zone, events)
     }
 
     var date: Date { StoreTrial.time(0) + now.withLock { $0 } }
@@ -81,6 +84,17 @@ final class ServiceTrial {
     static let broken = TransferOutcome.Ending.failed(
         CodedError(.failed, "the disk is damaged"), .permanent)
 
+    /// What was told since the last call: "job-begun vm1".
+    func takeEvents() -> [String] {
+        let events = events.withLock { events in
+            defer { events = [] }
+            return events
+        }
+        return events.map { event in
+            [event.kind.rawValue, event.machine].compactMap(\.self).joined(separator: " ")
+        }
+    }
+
     // MARK: What is so
 
     func id(_ machine: Int) -> ReplicationRelationshipID {
@@ -110,17 +124,21 @@ final class ServiceTrial {
         try restart()
     }
 
-    /// From here on the store refuses every change of jobs.
-    func breakStore() throws {
-        for event in ["INSERT", "UPDATE"] {
-            try script(
-                "CREATE TRIGGER no_\(event) BEFORE \(event) ON jobs "
-                    + "BEGIN SELECT RAISE(ABORT, 'no'); END")
+    /// From here on the store refuses every change of jobs, or of what else is named.
+    func breakStore(tables: [String] = ["jobs"]) throws {
+        for table in tables {
+            for event in ["INSERT", "UPDATE"] {
+                try script(
+                    "CREATE TRIGGER no_\(table)_\(event) BEFORE \(event) ON \(table) "
+                        + "BEGIN SELECT RAISE(ABORT, 'no'); END")
+            }
         }
     }
 
-    func mendStore() throws {
-        for event in ["INSERT", "UPDATE"] { try script("DROP TRIGGER no_\(event)") }
+    func mendStore(tables: [String] = ["jobs"]) throws {
+        for table in tables {
+            for event in ["INSERT", "UPDATE"] { try script("DROP TRIGGER no_\(table)_\(event)") }
+        }
     }
 
     private func script(_ sql: String) throws {
