@@ -55,6 +55,12 @@ extension CallOptions {
                 VHDRESYNC_WRITE_JOURNAL: .journal, VHDRESYNC_WRITE_CLONE: .clone,
                 VHDRESYNC_WRITE_IN_PLACE: .inPlace,
             ])
+        job.resync.hashProvider = try unsafe choice(
+            options.hash_provider, "hash_provider",
+            [VHDRESYNC_HASH_AUTO: .automatic, VHDRESYNC_HASH_OPENSSL: .openssl])
+        guard unsafe options.reserved == 0 else {
+            throw CodedError(.notSupported, "options hold something that is not known here")
+        }
         let formats: [UInt32: DiskFormat] = [
             VHDRESYNC_FORMAT_AUTO: .automatic, VHDRESYNC_FORMAT_VHDX: .vhdx,
             VHDRESYNC_FORMAT_RAW: .raw,

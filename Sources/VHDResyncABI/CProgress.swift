@@ -39,3 +39,23 @@ extension vhdresync_progress {
         value.flatMap { UInt64(exactly: $0.rounded(.up)) } ?? VHDRESYNC_UNKNOWN
     }
 }
+
+extension vhdresync_progress {
+    /// As far as a job of a service says it.
+    init(_ job: ConcreteJob.Properties) {
+        self.init()
+        struct_size = UInt32(MemoryLayout<Self>.size)
+        job_state = UInt32(job.jobState.rawValue)
+        percent_complete = UInt32(job.percentComplete)
+        is_stopping = job.jobState == .shuttingDown ? 1 : 0
+        elapsed_ms = Self.rounded(job.elapsedTime / .milliseconds(1))
+        bytes_compared = job.figures.bytesCompared
+        bytes_differing = job.figures.bytesDiffering
+        bytes_sent = job.figures.bytesSent
+        bytes_done_per_second = Self.rounded(job.bytesComparedPerSecond)
+        bytes_read_per_second = VHDRESYNC_UNKNOWN
+        bytes_written_per_second = VHDRESYNC_UNKNOWN
+        bytes_sent_per_second = Self.rounded(job.bytesSentPerSecond)
+        eta_seconds = Self.rounded(job.timeLeft.map { $0 / .seconds(1) })
+    }
+}

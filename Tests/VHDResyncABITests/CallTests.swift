@@ -112,7 +112,7 @@ import Testing
         #expect(started.code == invalid)
         #expect(
             started.error
-                == "struct_size of options is \(size): it is to be set to sizeof, here 136")
+                == "struct_size of options is \(size): it is to be set to sizeof, here 144")
         var findings = vhdresync_findings()
         findings.struct_size = size == 135 ? 31 : size
         let texts = CTexts()

@@ -12,9 +12,9 @@
  *           vhdresync_text_free(); one that is returned as `const char *` belongs to the library.
  *           A pointer through which something comes back is NULL where nothing comes.
  *
- * Handles.  Jobs and images belong to the caller, who gives each back once. A handle is a number in
- *           the form of a pointer, and no number is used twice: one that is NULL, was given back or
- *           is of the other kind is refused with 32773, and nothing is read through it.
+ * Handles.  Jobs, images and services belong to the caller, who gives each back once. A handle is a
+ *           number in the form of a pointer, and no number is used twice: one that is NULL, was
+ *           given back or is of another kind is refused with 32773, and nothing is read through it.
  *
  * Threads.  Every function may be called from any thread, and several at once with one handle. The
  *           work is done in threads of the library. It handles no signal, and starts no process but
@@ -106,6 +106,10 @@ void vhdresync_text_free(char *text);
 #define VHDRESYNC_COMPARE_HASH 0u  /* by SHA-256 */
 #define VHDRESYNC_COMPARE_BYTES 1u /* byte by byte, on one host, without a root digest */
 
+/* What computes SHA-256: `hash_provider`. The digests are the same. */
+#define VHDRESYNC_HASH_AUTO 0u    /* the fastest that this processor has */
+#define VHDRESYNC_HASH_OPENSSL 1u /* OpenSSL alone */
+
 /* How a replica is written: `write_method`. */
 #define VHDRESYNC_WRITE_JOURNAL 0u  /* from a journal beside it that holds everything */
 #define VHDRESYNC_WRITE_CLONE 1u    /* the same, to a clone that then takes its place */
@@ -158,6 +162,8 @@ typedef struct vhdresync_options {
     const char *certificate;
     const char *key;
     const char *authorities;
+    uint32_t hash_provider; /* VHDRESYNC_HASH_... */
+    uint32_t reserved;      /* 0 */
 } vhdresync_options;
 
 /* MARK: Progress */
@@ -174,6 +180,8 @@ typedef struct vhdresync_options {
 #define VHDRESYNC_STATE_NEW 2u
 #define VHDRESYNC_STATE_STARTING 3u
 #define VHDRESYNC_STATE_RUNNING 4u
+#define VHDRESYNC_STATE_SUSPENDED 5u     /* of a service alone */
+#define VHDRESYNC_STATE_SHUTTING_DOWN 6u /* of a service alone */
 #define VHDRESYNC_STATE_COMPLETED 7u
 #define VHDRESYNC_STATE_TERMINATED 8u /* cancelled */
 #define VHDRESYNC_STATE_EXCEPTION 10u /* failed */
@@ -370,6 +378,70 @@ typedef struct vhdresync_findings {
 uint32_t vhdresync_check(
     const char *path, const vhdresync_options *options, vhdresync_findings *findings,
     char **report);
+
+/* MARK: The replication service */
+
+/*
+ * A replication service in this process: the virtual machines of an inventory, their jobs, and what
+ * is remembered of them. docs/service.md says what it promises; `vhdresync service` is one in a
+ * process of its own.
+ */
+typedef struct vhdresync_service vhdresync_service;
+
+/*
+ * Starts a service. `configuration` is the inventory, which docs/inventory.md describes, and
+ * `state_folder` keeps the jobs; it is made where it is missing. What an earlier service had
+ * accepted goes on. `socket` is where `vhdresync vm` and `vhdresync job` reach it; NULL for
+ * "service.sock" in the folder.
+ *
+ * Returns 0; 32773 for an inventory with mistakes, each of which is a line of
+ * vhdresync_last_error(); 32774 where another service has the folder.
+ */
+uint32_t vhdresync_service_start(
+    const char *configuration, const char *state_folder, const char *socket,
+    vhdresync_service **service);
+
+/*
+ * Msvm_ReplicationService.Resynchronize: `computer_system` is the GUID or the name of a machine,
+ * and `start_time` a CIM datetime, or NULL for now. Returns 4096 and, through job_id, the
+ * InstanceID of the job, which no crash loses any more; or the code that says why there is none.
+ * job_id may be NULL.
+ */
+uint32_t vhdresync_service_resynchronize(
+    vhdresync_service *service, const char *computer_system, const char *start_time,
+    char **job_id);
+
+/*
+ * Waits for the end of a job, for so long at most; 0 does not wait. Returns the code of the job, or
+ * 4096 where it is not over: it may also wait for its time, or be suspended.
+ *
+ * progress may be NULL. It is called on this thread, several times a second, and once more at the
+ * end; of the numbers those are set that docs/embedding.md lists. Where it returns another number
+ * than 0, the job is asked to end.
+ */
+uint32_t vhdresync_service_job_wait(
+    vhdresync_service *service, const char *job_id, uint64_t timeout_ms,
+    vhdresync_progress_callback progress, void *context);
+
+/*
+ * Asks for anything that docs/control.md describes but watching: `request` is one JSON object, and
+ * so is the answer. Returns the answer's return value where that is one of the codes here, and else
+ * 0; the answer comes back in both cases.
+ */
+uint32_t vhdresync_service_request(
+    vhdresync_service *service, const char *request, char **answer);
+
+/*
+ * Takes another inventory: what waits begins as that one says, and what is at work goes on. One
+ * with mistakes is refused as a whole.
+ */
+uint32_t vhdresync_service_reload(vhdresync_service *service, const char *configuration);
+
+/*
+ * Ends the service and gives it back: comparisons stop, and go on with the next service; what is
+ * being written to a replica is finished first. Waits for that. NULL is nothing.
+ */
+uint32_t vhdresync_service_stop(vhdresync_service *service);
 
 #ifdef __cplusplus
 }
