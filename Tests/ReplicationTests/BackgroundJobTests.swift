@@ -53,9 +53,9 @@ import Testing
     /// wait for minutes until other tests let it have a thread.
     private func endlessJob(_ pair: DiskPair) throws(CodedError) -> BackgroundJob {
         var options = JobOptions()
-        options.remote.shell = ["sh", "-c", "exec sleep 1000"]
-        options.timeout = .seconds(1800)
-        options.remote.idleTimeoutSeconds = 1800
+        options.remote.shell = ["sh", "-c", "exec sleep 80000"]
+        options.timeout = .seconds(80000)
+        options.remote.idleTimeoutSeconds = 80000
         return try BackgroundJob(
             .resynchronize(primary: pair.primary, replica: "h:r"), options: options)
     }
