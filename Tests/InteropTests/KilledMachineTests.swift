@@ -47,7 +47,7 @@ struct KilledMachineTests {
                 usleep(delay)
                 run.kill()
                 let label = "seed 120, kill \(index) after \(delay) µs, waits: \(waits)"
-                tally[try machine.standing(try run.report(), label), default: 0] += 1
+                tally[try machine.standing(run.report(), label), default: 0] += 1
             }
             say(tally, "killed at any time\(waits ? " after the decision" : "")")
             #expect(!waits || tally[.old] == nil)
@@ -78,7 +78,7 @@ struct KilledMachineTests {
                 isTorn ? .tear(at: call.number) : .kill(at: call.number)
             let run = try machine.start(ChangingCalls.environment(in: [folder.path], fault))
             let label = "\(fault) of \(calls.count), \(call.name) \(call.path)"
-            tally[try machine.standing(try run.report(), label), default: 0] += 1
+            tally[try machine.standing(run.report(), label), default: 0] += 1
         }
         say(tally, "killed at calls, of \(calls.count)")
         #expect((tally[.old] ?? 0) > 10 && (tally[.mixed] ?? 0) > 10)
@@ -112,7 +112,7 @@ struct KilledMachineTests {
             let report = run.reportSoFar
             try power.cut()
             run.kill()
-            _ = try run.report()
+            _ = run.report()
             try mount.remount()
             let label = "\(fileSystem), seed \(seed), cut \(index) after \(delay) µs"
             tally[try machine.standing(report, label), default: 0] += 1

@@ -32,7 +32,7 @@ struct KilledStoreTests {
                 run.wait(forLines: lines)
                 usleep(delay)
                 run.kill()
-                let said = try run.report()
+                let said = run.report()
                 #expect(said.errorCode == nil, "\(label): \(said.errorText)")
                 report.add(said)
                 // What it was about to say when it was killed, the next run finds.
@@ -125,7 +125,7 @@ struct KilledStoreTests {
         #expect(second.errorCode == 32774)
         #expect(second.errorText.hasSuffix("another service uses the folder \(state)"))
         first.kill()
-        let report = try first.report()
+        let report = first.report()
         #expect(report.accepted.count > 1)
         try StoreRemains(folder: state).expect(report, "second service")
     }

@@ -112,48 +112,26 @@ final class MachineRun {
         var isRefused: Bool { lines.last == "refused" }
     }
 
-    private let process = Process()
-    private let output = Pipe()
-    private let said = ConditionLock<(bytes: Data, hasEnded: Bool)>((Data(), false))
+    private let program: SpeakingProgram
 
     init(_ arguments: [String], _ environment: [String: String]) throws {
-        process.executableURL = try Program.path(of: "machinerunner")
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        try process.run()
-        // Else the end of the output would never come.
-        try output.fileHandleForWriting.close()
-        DispatchQueue(label: "test.output").async { [said, input = output.fileHandleForReading] in
-            while case let more = input.availableData, !more.isEmpty {
-                said.withLock { $0.bytes += more }
-            }
-            said.withLock { $0.hasEnded = true }
-        }
+        program = try SpeakingProgram("machinerunner", arguments, environment: environment)
     }
 
     /// Waits until it has said a word, or has ended.
     func wait(for word: String) {
-        said.withLock(when: {
-            $0.hasEnded || String(decoding: $0.bytes, as: UTF8.self).contains(word)
-        }
-        ) { _ in }
+        program.wait { $0.contains(word) }
     }
 
     /// What it has said by now.
-    var reportSoFar: Report { said.withLock { Self.report($0.bytes) } }
+    var reportSoFar: Report { Self.report(program.textSoFar) }
 
-    func kill() { Foundation.kill(process.processIdentifier, SIGKILL) }
+    func kill() { program.kill() }
 
     /// What it had said at its end, for which this waits.
-    func report() throws -> Report {
-        defer { process.waitUntilExit() }
-        return said.withLock(when: { $0.hasEnded }) { Self.report($0.bytes) }
-    }
+    func report() -> Report { Self.report(program.text()) }
 
-    private static func report(_ bytes: Data) -> Report {
-        let text = String(decoding: bytes, as: UTF8.self)
-        return Report(lines: text.split(separator: "\n").map(String.init))
+    private static func report(_ text: String) -> Report {
+        Report(lines: text.split(separator: "\n").map(String.init))
     }
 }

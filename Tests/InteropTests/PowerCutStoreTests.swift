@@ -37,7 +37,7 @@ struct PowerCutStoreTests {
             let report = run.reportSoFar
             try power.cut()
             run.kill()
-            let latest = try run.report()
+            let latest = run.report()
             try mount.remount()
             let remains = StoreRemains(folder: state)
             jobs += try remains.expect(report, latest: latest, label).jobs

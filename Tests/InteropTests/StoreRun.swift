@@ -44,59 +44,24 @@ struct StoreReport {
 
 /// `storewriter` under way, with its output in a pipe.
 final class StoreRun {
-    private let process = Process()
-    private let output = Pipe()
-    private let ended = DispatchSemaphore(value: 0)
-    private let said = ConditionLock(Said())
-
-    private struct Said {
-        var bytes = Data()
-        var hasEnded = false
-
-        var lineCount: Int { bytes.count { $0 == UInt8(ascii: "\n") } }
-    }
+    private let program: SpeakingProgram
 
     init(_ folder: String, jobCount: Int) throws {
-        process.executableURL = try Program.path(of: "storewriter")
-        process.arguments = [folder, "\(jobCount)"]
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        let ended = ended
-        process.terminationHandler = { _ in ended.signal() }
-        try process.run()
-        // Else the end of the output would never come.
-        try output.fileHandleForWriting.close()
-        DispatchQueue(label: "test.output").async { [said, input = output.fileHandleForReading] in
-            while case let more = input.availableData, !more.isEmpty {
-                said.withLock { $0.bytes += more }
-            }
-            said.withLock { $0.hasEnded = true }
-        }
+        program = try SpeakingProgram("storewriter", [folder, "\(jobCount)"])
     }
 
     /// Waits until it has said so many lines, or has ended.
     func wait(forLines count: Int) {
-        let end = DispatchTime.now().uptimeNanoseconds + 60_000_000_000
-        said.withLock(when: { $0.lineCount >= count || $0.hasEnded }, orAt: end) { _ in }
+        program.wait { text in text.utf8.count { $0 == UInt8(ascii: "\n") } >= count }
     }
 
     /// What it has said by now.
-    var reportSoFar: StoreReport {
-        said.withLock { StoreReport(String(decoding: $0.bytes, as: UTF8.self)) }
-    }
+    var reportSoFar: StoreReport { StoreReport(program.textSoFar) }
 
-    func kill() {
-        Foundation.kill(process.processIdentifier, SIGKILL)
-    }
+    func kill() { program.kill() }
 
     /// What it had said at its end, for which this waits.
-    func report() throws -> StoreReport {
-        ended.wait()
-        let end = DispatchTime.now().uptimeNanoseconds + 60_000_000_000
-        return said.withLock(when: { $0.hasEnded }, orAt: end) {
-            StoreReport(String(decoding: $0.bytes, as: UTF8.self))
-        }
-    }
+    func report() -> StoreReport { StoreReport(program.text()) }
 }
 
 /// What stands in the folder of a store that was stopped.

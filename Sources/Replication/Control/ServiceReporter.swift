@@ -55,7 +55,7 @@ final class ServiceReporter: Sendable {
         guard event.kind == .jobEnded, let service = outputs.service, let job = event.job else {
             return
         }
-        outputs.hook?.run { HookObject(job.instanceID, event.relationship?.id, service)?.line }
+        outputs.hook?.run { HookObject(job.instanceID, event.machine, service)?.line }
     }
 
     // MARK: The process
@@ -111,15 +111,14 @@ private struct HookObject: Encodable {
     var machine: MachineObject?
 
     /// Nil where nothing is known of the job any more.
-    init?(_ job: String, _ relationship: ReplicationRelationshipID?, _ service: ReplicationService)
-    {
+    init?(_ job: String, _ machine: String?, _ service: ReplicationService) {
         guard let record = try? service.jobRecord(job),
             let disks = try? service.diskResults(of: job)
         else { return nil }
         self.job = JobObject(record, disks: disks)
-        machine = relationship.flatMap { id in
-            service.standings.first { $0.machine.relationship?.id == id }.map(MachineObject.init)
-        }
+        // It may not be in the inventory any more.
+        let standing = machine.flatMap { try? service.standing(of: $0) }
+        self.machine = standing.map(MachineObject.init)
     }
 
     var line: String { JSONText.line(self) + "\n" }

@@ -79,17 +79,28 @@ extension DiskRun {
                 host: peer.name, role: isPush ? .replica : .primary,
                 retryCount: remote.retryCount, traffic: { peer.traffic }),
             work: { (monitor) throws(ResyncError) in
-                var resync = RemoteResync(
-                    localPath: here.path, isPush ? .primary : .replica, remotePath: there.path,
-                    remoteName: "\(there)", options: options,
-                    describe: { error in
-                        PeerFailure(
-                            code: ReturnCode(error).rawValue, condition: monitor.condition,
-                            text: "\(error)")
-                    })
-                resync.bytesPerSecond = remote.bytesPerSecond
-                resync.retryCount = remote.retryCount
+                let resync = RemoteResync(
+                    here.path, isPush ? .primary : .replica, there, options, remote, monitor)
                 return try resync.run(through: peer, monitor: monitor)
             })
+    }
+}
+
+extension RemoteResync {
+    /// With a disk here, in its role, and the other one elsewhere.
+    init(
+        _ path: String, _ role: Role, _ other: DiskLocation, _ options: ResyncOptions,
+        _ remote: RemoteOptions, _ monitor: ResyncMonitor
+    ) {
+        self.init(
+            localPath: path, role, remotePath: other.path, remoteName: "\(other)",
+            options: options,
+            describe: { error in
+                PeerFailure(
+                    code: ReturnCode(error).rawValue, condition: monitor.condition,
+                    text: "\(error)")
+            })
+        bytesPerSecond = remote.bytesPerSecond
+        retryCount = remote.retryCount
     }
 }

@@ -64,17 +64,7 @@ struct MachineDisk: Sendable {
     }
 
     private func resync(_ monitor: ResyncMonitor) -> RemoteResync {
-        var resync = RemoteResync(
-            localPath: primary, .primary, remotePath: replica.path, remoteName: "\(replica)",
-            options: options,
-            describe: { error in
-                PeerFailure(
-                    code: ReturnCode(error).rawValue, condition: monitor.condition,
-                    text: "\(error)")
-            })
-        resync.bytesPerSecond = remote.bytesPerSecond
-        resync.retryCount = remote.retryCount
-        return resync
+        RemoteResync(primary, .primary, replica, options, remote, monitor)
     }
 }
 

@@ -25,10 +25,7 @@ final class MachineProgress: Sendable {
 
     private struct State {
         var stage = Stage.preparing
-        var position = 0
-        var monitor = ResyncMonitor()
-        var traffic: TrafficWatch?
-        var stopReason: StopReason?
+        var disk = CurrentDisk()
         /// Of the disks, by position, in each stage that moves content.
         var compared: [Int: JobFigures] = [:]
         var sentByteCounts: [Int: UInt64] = [:]
@@ -41,29 +38,21 @@ final class MachineProgress: Sendable {
         self.diskCount = diskCount
     }
 
-    var isStopping: Bool { state.withLock { $0.stopReason != nil } }
+    var isStopping: Bool { state.withLock { $0.disk.stopReason != nil } }
 
     /// The disk at this position is next.
     func begin(_ stage: Stage, _ position: Int, _ remote: RemoteSide?) -> ResyncMonitor {
-        let monitor = ResyncMonitor()
         let traffic = remote.map(TrafficWatch.init)
-        let reason = state.withLock { state in
+        return state.withLock { state in
             Self.note(&state)
-            (state.stage, state.position) = (stage, position)
-            (state.monitor, state.traffic) = (monitor, traffic)
-            return state.stopReason
+            state.stage = stage
+            return state.disk.begin(position, traffic)
         }
-        if let reason { monitor.requestStop(reason) }
-        return monitor
     }
 
     /// The first reason stays.
     func requestStop(_ reason: StopReason) {
-        let monitor = state.withLock { state in
-            state.stopReason = state.stopReason ?? reason
-            return state.monitor
-        }
-        monitor.requestStop(reason)
+        state.withLock { $0.disk.noteStop(reason) }.requestStop(reason)
     }
 
     /// What all disks have come to.
@@ -88,7 +77,9 @@ final class MachineProgress: Sendable {
 
     private static func share(_ state: State, _ diskCount: Int) -> Double {
         let share = state.stage.share
-        let done = (Double(state.position) + state.monitor.progress.shareOfJob) / Double(diskCount)
+        let done =
+            (Double(state.disk.index) + state.disk.monitor.progress.shareOfJob)
+            / Double(diskCount)
         return share.lowerBound + (share.upperBound - share.lowerBound) * min(done, 1)
     }
 
@@ -106,15 +97,16 @@ final class MachineProgress: Sendable {
     /// Notes what the disk shows that is being done. To finish it finds no new differences.
     @discardableResult
     private static func note(_ state: inout State) -> ProgressSample {
-        var sample = ProgressSample(state.monitor, elapsed: .zero)
-        state.traffic?.note(in: &sample.counts)
-        sample.diskNumber = state.position + 1
+        let disk = state.disk
+        var sample = ProgressSample(disk.monitor, elapsed: .zero)
+        disk.traffic?.note(in: &sample.counts)
+        sample.diskNumber = disk.index + 1
         switch state.stage {
         case .preparing:
-            state.compared[state.position] = JobFigures(
+            state.compared[disk.index] = JobFigures(
                 sample.counts, blockSize: sample.blockSize)
         case .finishing:
-            state.sentByteCounts[state.position] = sample.counts.bytesSent
+            state.sentByteCounts[disk.index] = sample.counts.bytesSent
         case .finishingEarlier, .checking: break
         }
         return sample

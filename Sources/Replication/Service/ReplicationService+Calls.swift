@@ -80,9 +80,36 @@ extension ReplicationService {
 
     // MARK: The answer
 
-    private func answered(
-        _ request: Request, _ state: inout ServiceState
-    ) throws(CodedError) -> ConcreteJob {
+    /// What a request meets, and what the table of states says of it.
+    struct Meeting {
+        var relationship: StoredRelationship
+        /// The job of the relationship that is not over.
+        var known: ServiceJob?
+        var action: ReplicationAction
+    }
+
+    /// Asks the table, and does what it says.
+    ///
+    /// - Throws: also the code of a store that refuses the change.
+    func answer<Answer>(
+        _ request: Request, _ state: inout ServiceState,
+        table: (ReplicationState, RelationshipJob) throws(ReplicationRefusal) -> ReplicationAction,
+        action: (Meeting, inout ServiceState) throws(StoreError) -> Answer
+    ) throws(CodedError) -> Answer {
+        let meeting = try meeting(request, state, table)
+        do throws(StoreError) {
+            return try action(meeting, &state)
+        } catch {
+            state.note(error, at: clock.date())
+            tellStoreError(&state)
+            throw CodedError(ReturnCode(error), "\(error)")
+        }
+    }
+
+    private func meeting(
+        _ request: Request, _ state: ServiceState,
+        _ table: (ReplicationState, RelationshipJob) throws(ReplicationRefusal) -> ReplicationAction
+    ) throws(CodedError) -> Meeting {
         guard !state.isShuttingDown else {
             throw CodedError(.systemNotAvailable, "the service is ending")
         }
@@ -90,15 +117,26 @@ extension ReplicationService {
             throw CodedError(.systemNotAvailable, "there is no relationship \(request.id)")
         }
         let known = state.unfinishedJob(of: request.id)
-        let action: ReplicationAction
         do throws(ReplicationRefusal) {
-            action = try relationship.replicationState.resynchronize(
-                beside: known?.job.properties.standing ?? .none)
+            let action = try table(
+                relationship.replicationState, known?.job.properties.standing ?? .none)
+            return Meeting(relationship: relationship, known: known, action: action)
         } catch {
             throw CodedError(ReturnCode(error), "\(error)")
         }
-        do throws(StoreError) {
-            switch action {
+    }
+
+    private func answered(
+        _ request: Request, _ state: inout ServiceState
+    ) throws(CodedError) -> ConcreteJob {
+        try answer(
+            request, &state,
+            table: { (state, job) throws(ReplicationRefusal) in
+                try state.resynchronize(beside: job)
+            }
+        ) { (meeting, state) throws(StoreError) in
+            let (relationship, known) = (meeting.relationship, meeting.known)
+            switch meeting.action {
             case .startJob:
                 return try accept(request, relationship, &state)
             case .startOver:
@@ -109,12 +147,8 @@ extension ReplicationService {
                 return known.job
             case .continueJob, .suspendJob, .cancelJob, .cancelWaitingJob, .resumeReplication,
                 .suspendReplication:
-                preconditionFailure("Resynchronize has led to \(action)")
+                preconditionFailure("Resynchronize has led to \(meeting.action)")
             }
-        } catch {
-            state.note(error, at: clock.date())
-            tellStoreError(&state)
-            throw CodedError(ReturnCode(error), "\(error)")
         }
     }
 

@@ -33,10 +33,7 @@ extension ReplicationService {
                     continue
                 }
                 do throws(StoreError) {
-                    let isBegun = job.attemptCount > 0
-                    try record(
-                        .stopped(isBegun ? "stopped on request" : "stopped before it began"),
-                        of: job, &state)
+                    try recordStop(of: job, &state)
                 } catch {
                     state.note(error, at: clock.date())
                     self.requests.withLock { $0.append(request) }
@@ -46,6 +43,13 @@ extension ReplicationService {
             }
         }
         return stops
+    }
+
+    /// Ends a job that is not at work.
+    func recordStop(of job: ServiceJob, _ state: inout ServiceState) throws(StoreError) {
+        let isBegun = job.attemptCount > 0
+        try record(
+            .stopped(isBegun ? "stopped on request" : "stopped before it began"), of: job, &state)
     }
 
     /// Remembers that the end of a job was asked for, which would else be forgotten with the process.
@@ -178,7 +182,8 @@ extension ReplicationService {
     /// Jobs that have been over for long enough become history, and the oldest where many are over.
     func moveToHistory(_ state: inout ServiceState) {
         let (uptime, now) = (clock.uptime(), clock.date())
-        let excess = state.endedJobs.dropLast(Self.endedJobLimit)
+        let isFull = state.endedJobCount > Self.endedJobLimit
+        let excess = isFull ? state.endedJobs.dropLast(Self.endedJobLimit) : []
         let late = state.jobs.values.filter { $0.job.isToBeRemoved(at: uptime) }
         let old = Set((excess + late).map(\.instanceID))
         guard !old.isEmpty else { return }

@@ -75,25 +75,17 @@ extension ReplicationService {
     private func step(
         _ requested: RequestedReplicationState, _ request: Request, _ state: inout ServiceState
     ) throws(CodedError) -> Step {
-        guard !state.isShuttingDown else {
-            throw CodedError(.systemNotAvailable, "the service is ending")
-        }
-        guard let relationship = state.relationships[request.id] else {
-            throw CodedError(.systemNotAvailable, "there is no relationship \(request.id)")
-        }
-        let known = state.unfinishedJob(of: request.id)
-        let action: ReplicationAction
-        do throws(ReplicationRefusal) {
-            action = try relationship.replicationState.change(
-                to: requested, beside: known?.job.properties.standing ?? .none)
-        } catch {
-            throw CodedError(ReturnCode(error), "\(error)")
-        }
-        do throws(StoreError) {
-            switch action {
+        try answer(
+            request, &state,
+            table: { (state, job) throws(ReplicationRefusal) in
+                try state.change(to: requested, beside: job)
+            }
+        ) { (meeting, state) throws(StoreError) in
+            let (relationship, known) = (meeting.relationship, meeting.known)
+            switch meeting.action {
             case .resumeReplication, .suspendReplication:
-                try change(relationship, by: action, &state)
-                return .answer(MethodAnswer(returnValue: ReturnCode(action)))
+                try change(relationship, by: meeting.action, &state)
+                return .answer(MethodAnswer(returnValue: ReturnCode(meeting.action)))
             case .continueJob:
                 return try goOn(with: known, request, relationship, &state)
             case .suspendJob:
@@ -102,30 +94,26 @@ extension ReplicationService {
             case .cancelJob, .cancelWaitingJob:
                 return try cancel(known, request, relationship, &state)
             case .startJob, .startOver, .keepJob:
-                preconditionFailure("a change of state has led to \(action)")
+                preconditionFailure("a change of state has led to \(meeting.action)")
             }
-        } catch {
-            state.note(error, at: clock.date())
-            throw CodedError(ReturnCode(error), "\(error)")
         }
     }
 
     // MARK: Actions
 
     /// Changes a relationship, and remembers it first.
-    @discardableResult
     private func change(
         _ relationship: StoredRelationship, by action: ReplicationAction,
         _ state: inout ServiceState
-    ) throws(StoreError) -> StoredRelationship {
+    ) throws(StoreError) {
         var relationship = relationship
         if let event = action.event { relationship.follow(event, at: clock.date()) }
         relationship.nextAttemptTime = nil
         try store.write { [relationship] (content) throws(StoreError) in
             try content.put(relationship)
         }
+        state.noteStoreChange()
         state.relationships[relationship.id] = relationship
-        return relationship
     }
 
     /// In state 10 again, so that it goes on after a restart too, though it may wait for its turn.
@@ -164,9 +152,7 @@ extension ReplicationService {
             return .answer(.started(try cancelWithoutJob(request, relationship, &state)))
         }
         guard state.active[known.instanceID] == nil else { return .ask(known.job, .terminate) }
-        let isBegun = known.attemptCount > 0
-        try record(
-            .stopped(isBegun ? "stopped on request" : "stopped before it began"), of: known, &state)
+        try recordStop(of: known, &state)
         return .answer(.started(known.job))
     }
 
@@ -186,8 +172,11 @@ extension ReplicationService {
             try content.accept(known.stored, disks: [])
             try content.put(relationship)
         }
+        state.noteStoreChange()
         state.relationships[request.id] = relationship
         state.add(known)
+        tell(.jobAccepted, known, state)
+        tell(.jobEnded, known, state)
         return job
     }
 }

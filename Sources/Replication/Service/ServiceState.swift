@@ -36,6 +36,8 @@ struct ServiceState: Sendable {
         jobsInOrder.filter { unfinished[$0.relationship] == $0.instanceID }
     }
 
+    var endedJobCount: Int { jobs.count - unfinished.count }
+
     /// In the order in which they were accepted.
     var endedJobs: [ServiceJob] {
         jobsInOrder.filter { unfinished[$0.relationship] != $0.instanceID }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Resync
 import Storage
 import TestSupport
@@ -121,11 +122,18 @@ private struct HookedRunner: TransferRunner {
 /// Does something once.
 private final class Once: Sendable {
     private let isDone = Lock(false)
+    /// Who does it now.
+    private let thread = Lock<pthread_t?>(nil)
 
     func callAsFunction(_ body: () -> Void) {
-        // Whoever comes meanwhile waits until it is done.
+        // What it does may itself look at the clock, and so come here.
+        guard thread.withLock({ $0 != pthread_self() }) else { return }
+        // Whoever else comes meanwhile waits until it is done.
         isDone.withLock { isDone in
-            if !isDone { body() }
+            guard !isDone else { return }
+            thread.withLock { $0 = pthread_self() }
+            body()
+            thread.withLock { $0 = nil }
             isDone = true
         }
     }

@@ -45,6 +45,26 @@ struct ServiceEventTests {
         #expect(trial.takeEvents() == ["job-ended vm1", "job-accepted vm1", "job-begun vm1"])
     }
 
+    @Test("What a change of the state cancels without a job is a job that is over at once")
+    func cancelledWithoutJob() throws {
+        let trial = try ServiceTrial([Inventory.machine(1)])
+        try trial.put(1, .resynchronizationSuspended)
+        _ = trial.takeEvents()
+        let answer = trial.service.requestReplicationStateChange(computerSystem: "vm1", to: 9)
+        #expect(answer.job?.properties.jobState == .completed, "\(answer)")
+        #expect(trial.takeEvents() == ["job-accepted vm1", "job-ended vm1"])
+    }
+
+    @Test("A store that refuses a change of the state is told of too")
+    func storeRefusesStateChange() throws {
+        let trial = try ServiceTrial([Inventory.machine(1)])
+        try trial.put(1, .replicating)
+        try trial.breakStore(tables: ["relationships"])
+        let answer = trial.service.requestReplicationStateChange(computerSystem: "vm1", to: 7)
+        #expect(answer.returnValue != .completed)
+        #expect(trial.events.withLock { $0.contains { $0.kind == .storeRefused } })
+    }
+
     @Test("A store that refuses is told of once, and again when it refuses anew")
     func storeRefuses() throws {
         let trial = try ServiceTrial([Inventory.machine(1)])
