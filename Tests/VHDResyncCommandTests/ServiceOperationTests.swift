@@ -18,11 +18,11 @@ import Testing
         """
 
     private func wait(for what: String, _ isDone: () throws -> Bool) throws {
-        for _ in 0..<60_000 {
+        for _ in 0..<12_000 {
             if try isDone() { return }
             usleep(10_000)
         }
-        Issue.record("in ten minutes there was not \(what)")
+        Issue.record("in two minutes there was not \(what)")
     }
 
     private func events(_ name: String, _ service: RunningService) throws -> [[String: Any]] {
