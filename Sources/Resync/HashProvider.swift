@@ -12,8 +12,10 @@ public enum HashProvider: String, Sendable, CaseIterable {
     var hashesPairs: Bool { self == .automatic && Self.pairIsUsed }
 
     // A library that was compiled without optimization is slower than OpenSSL.
-    private static let pairIsUsed =
-        csha256_has_pair() == 1 && csha256_is_optimized() == 1 && pairAgrees()
+    private static let pairIsUsed = hasPair && csha256_is_optimized() == 1 && pairAgrees()
+
+    // Asked once: the question leaves a virtual machine, which takes as long as to hash some KiB.
+    private static let hasPair = csha256_has_pair() == 1
 
     /// Whether both compute the same digests: with one padding block and with two, and of many blocks.
     private static func pairAgrees() -> Bool {
@@ -35,7 +37,7 @@ public enum HashProvider: String, Sendable, CaseIterable {
     static func digests(
         of first: RawSpan, and second: RawSpan
     ) -> (first: BlockDigest, second: BlockDigest) {
-        precondition(first.byteCount == second.byteCount && csha256_has_pair() == 1)
+        precondition(first.byteCount == second.byteCount && hasPair)
         // Safe: the call reads as many bytes as both spans have, and writes two digests.
         return unsafe withUnsafeTemporaryAllocation(
             of: UInt8.self, capacity: 2 * BlockDigest.byteCount
