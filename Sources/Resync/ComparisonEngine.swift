@@ -13,7 +13,7 @@ struct ComparisonEngine: Sendable {
     let pool: WorkerPool
     let zeros: ZeroDigests
     /// Virtual bytes in a window.
-    private let windowByteCount: UInt64
+    let windowByteCount: UInt64
     private let blocks: BlockComparison
 
     /// What the disks read as; nil in a comparison of bytes.
@@ -28,11 +28,9 @@ struct ComparisonEngine: Sendable {
 
     init(
         virtualSize: UInt64, options: ResyncOptions, pass: Pass, monitor: ResyncMonitor,
-        windowByteCount: UInt64 = WindowPlan.byteCount
+        windowByteCount: UInt64? = nil
     ) throws(ResyncError) {
-        precondition(windowByteCount.isMultiple(of: UInt64(options.blockSize)))
         self.options = options
-        self.windowByteCount = windowByteCount
         self.pass = pass
         self.monitor = monitor
         do throws(OutOfMemory) {
@@ -45,6 +43,9 @@ struct ComparisonEngine: Sendable {
         } catch {
             throw .outOfMemory(error)
         }
+        self.windowByteCount =
+            windowByteCount ?? WindowPlan.byteCount(forWorkers: pool.workerCount)
+        precondition(self.windowByteCount.isMultiple(of: UInt64(options.blockSize)))
         blocks = BlockComparison(comparison: options.comparison, zeros: zeros)
     }
 

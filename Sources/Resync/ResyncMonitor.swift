@@ -233,18 +233,25 @@ public final class ResyncMonitor: Sendable {
     /// Adds the counts of a piece of work; its `virtualSize`, `blocksTotal` and `bytesToDo` are not
     /// looked at.
     func add(_ counts: ResyncCounts) {
-        blocksSkipped.add(counts.blocksSkipped, ordering: .relaxed)
-        blocksCompared.add(counts.blocksCompared, ordering: .relaxed)
-        blocksDiffering.add(counts.blocksDiffering, ordering: .relaxed)
-        bytesToZero.add(counts.bytesToZero, ordering: .relaxed)
-        blocksHeld.add(counts.blocksHeld, ordering: .relaxed)
-        bytesRead.add(counts.bytesRead, ordering: .relaxed)
-        bytesHashed.add(counts.bytesHashed, ordering: .relaxed)
-        bytesWritten.add(counts.bytesWritten, ordering: .relaxed)
-        bytesCompared.add(counts.bytesCompared, ordering: .relaxed)
-        bytesRecorded.add(counts.bytesRecorded, ordering: .relaxed)
-        bytesApplied.add(counts.bytesApplied, ordering: .relaxed)
-        bytesVerified.add(counts.bytesVerified, ordering: .relaxed)
-        bytesDone.add(counts.bytesDone, ordering: .relaxed)
+        blocksSkipped.add(counts.blocksSkipped)
+        blocksCompared.add(counts.blocksCompared)
+        blocksDiffering.add(counts.blocksDiffering)
+        bytesToZero.add(counts.bytesToZero)
+        blocksHeld.add(counts.blocksHeld)
+        bytesRead.add(counts.bytesRead)
+        bytesHashed.add(counts.bytesHashed)
+        bytesWritten.add(counts.bytesWritten)
+        bytesCompared.add(counts.bytesCompared)
+        bytesRecorded.add(counts.bytesRecorded)
+        bytesApplied.add(counts.bytesApplied)
+        bytesVerified.add(counts.bytesVerified)
+        bytesDone.add(counts.bytesDone)
+    }
+}
+
+extension Atomic<UInt64> {
+    /// Adds what there is to add. Who writes takes the cache line away from all other processors.
+    fileprivate func add(_ count: UInt64) {
+        if count > 0 { _ = wrappingAdd(count, ordering: .relaxed) }
     }
 }

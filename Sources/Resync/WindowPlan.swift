@@ -21,6 +21,14 @@ struct WindowPlan: Equatable, Sendable {
     /// Virtual bytes in a window: as many as the largest payload block of VHDX has, so that a block
     /// of the target that becomes zero is seen whole.
     static let byteCount: UInt64 = 256 << 20
+
+    /// Virtual bytes in a window that so many workers share: a multiple of ``byteCount``. At its end the
+    /// first wait for the last, so there is enough in it for each to read 16 times.
+    static func byteCount(forWorkers count: Int) -> UInt64 {
+        let wanted = UInt64(count) * 16 * UInt64(bytesAtOnce)
+        return max(1, wanted.dividedRoundingUp(by: byteCount)) * byteCount
+    }
+
     /// Bytes that a worker reads at once, unless one block is larger: what pread is fastest with.
     static let bytesAtOnce = 1 << 20
 

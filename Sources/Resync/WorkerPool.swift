@@ -68,6 +68,9 @@ struct Worker: ~Copyable, Sendable {
 struct WorkerPool: Sendable {
     private let workers: [Lock<Worker>]
 
+    /// How many run at a time.
+    var workerCount: Int { workers.count }
+
     /// Allocates everything at once: what runs later cannot run out of memory.
     ///
     /// There are no more workers than processors: `concurrentPerform` never runs more at a time.

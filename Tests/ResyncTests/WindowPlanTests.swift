@@ -75,6 +75,17 @@ struct WindowPlanTests {
         #expect(plan.items.count == Int(WindowPlan.byteCount) / max(blockSize, Self.mebibyte))
     }
 
+    @Test(
+        "However many workers share a window, it has 16 items for each, and whole payload blocks",
+        arguments: [1, 2, 16, 17, 64, 256])
+    func windowsOfManyWorkers(_ workerCount: Int) {
+        let byteCount = WindowPlan.byteCount(forWorkers: workerCount)
+        #expect(byteCount.isMultiple(of: WindowPlan.byteCount))
+        #expect(byteCount >= UInt64(16 * workerCount * Self.mebibyte))
+        // No more than that: a window is memory.
+        #expect(byteCount < UInt64(16 * workerCount * Self.mebibyte) + WindowPlan.byteCount)
+    }
+
     @Test("The last block of a disk may be short, and lies within it")
     func lastBlock() {
         let end = WindowPlan.byteCount + 2 * 65536 + 512
