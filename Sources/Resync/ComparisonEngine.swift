@@ -66,6 +66,7 @@ struct ComparisonEngine: Sendable {
         var primaryTree = try tree()
         var replicaTree = try tree()
         var resultTree = try tree()
+        var context = try context()
         var replicaIsKnown = true
         var position: UInt64 = 0
         while position < zeros.virtualSize {
@@ -95,9 +96,14 @@ struct ComparisonEngine: Sendable {
                     known.isPrimaryWantedAlone ? nil : sink)
                 for held in known.held { result.set(held) }
                 replicaIsKnown = replicaIsKnown && known.held.isEmpty
-                primaryTree.append(result.primaryDigests)
-                replicaTree.append(result.replicaDigests)
-                if pass.records { resultTree.append(result.resultDigests) }
+                let ofPrimary = DigestedBlocks(result.primaryDigests, with: &context)
+                primaryTree.append(ofPrimary)
+                replicaTree.append(
+                    digested(result.replicaDigests, like: ofPrimary, with: &context))
+                if pass.records {
+                    resultTree.append(
+                        digested(result.resultDigests, like: ofPrimary, with: &context))
+                }
                 try consume(.digests(result.primaryDigests))
             }
             position = end
@@ -281,6 +287,21 @@ struct ComparisonEngine: Sendable {
     }
 
     // MARK: Small parts
+
+    private func context() throws(ResyncError) -> SHA256Context {
+        do throws(OutOfMemory) {
+            return try SHA256Context(options.hashProvider)
+        } catch {
+            throw .outOfMemory(error)
+        }
+    }
+
+    /// These digests of a window with their nodes, which most often are those of the primary.
+    private func digested(
+        _ digests: [BlockDigest], like primary: DigestedBlocks, with context: inout SHA256Context
+    ) -> DigestedBlocks {
+        digests == primary.digests ? primary : DigestedBlocks(digests, with: &context)
+    }
 
     private func tree() throws(ResyncError) -> DigestTreeBuilder {
         do throws(OutOfMemory) {

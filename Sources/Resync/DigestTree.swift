@@ -75,9 +75,47 @@ struct DigestNode: Sendable {
 
     /// The digest of the node. Afterwards it has no children, for the next of its level.
     mutating func finish(with context: inout SHA256Context) -> BlockDigest {
-        let end = Self.childrenOffset + childCount * BlockDigest.byteCount
+        let count = byteCount
         childCount = 0
-        return context.digest(of: bytes.rawSpan.extracting(0..<end))
+        return context.digest(of: bytes.rawSpan.extracting(0..<count))
+    }
+
+    /// The digests of two nodes, which have no children afterwards.
+    static func finish(
+        _ one: inout DigestNode, _ other: inout DigestNode, with context: inout SHA256Context
+    ) -> (first: BlockDigest, second: BlockDigest) {
+        let counts = (one.byteCount, other.byteCount)
+        one.childCount = 0
+        other.childCount = 0
+        return context.digests(
+            of: one.bytes.rawSpan.extracting(0..<counts.0),
+            and: other.bytes.rawSpan.extracting(0..<counts.1))
+    }
+
+    private var byteCount: Int { Self.childrenOffset + childCount * BlockDigest.byteCount }
+}
+
+/// The digests of neighbouring blocks, and of the nodes of level 1 that they fill: several trees that take
+/// the same blocks need them once.
+struct DigestedBlocks: Sendable {
+    let digests: [BlockDigest]
+    /// Of 64 blocks each, from the first on; what is left at the end fills none.
+    let nodes: [BlockDigest]
+
+    init(_ digests: [BlockDigest], with context: inout SHA256Context) {
+        var nodes: [BlockDigest] = []
+        nodes.reserveCapacity(digests.count / DigestTree.fanOut)
+        var pair = (DigestNode(level: 1), DigestNode(level: 1))
+        for digest in digests.prefix(digests.count / DigestTree.fanOut * DigestTree.fanOut) {
+            if !pair.0.isFull { pair.0.append(digest) } else { pair.1.append(digest) }
+            guard pair.1.isFull else { continue }
+            let found = DigestNode.finish(&pair.0, &pair.1, with: &context)
+            nodes.append(found.first)
+            nodes.append(found.second)
+        }
+        if pair.0.isFull { nodes.append(pair.0.finish(with: &context)) }
+        self.digests = digests
+        self.nodes = nodes
     }
 }
 
@@ -123,6 +161,23 @@ public struct DigestTreeBuilder: ~Copyable, Sendable {
     /// - Precondition: the disk has so many more blocks.
     public mutating func append(_ digests: [BlockDigest]) {
         for digest in digests { append(digest) }
+    }
+
+    /// Adds the digests of the next blocks.
+    ///
+    /// - Precondition: the disk has so many more blocks.
+    mutating func append(_ blocks: DigestedBlocks) {
+        guard appendedCount.isMultiple(of: UInt64(DigestTree.fanOut)) else {
+            return append(blocks.digests)
+        }
+        for node in blocks.nodes {
+            precondition(blockCount - appendedCount >= UInt64(DigestTree.fanOut))
+            appendedCount += UInt64(DigestTree.fanOut)
+            add(node, height: 1)
+        }
+        for digest in blocks.digests.dropFirst(blocks.nodes.count * DigestTree.fanOut) {
+            append(digest)
+        }
     }
 
     /// Adds the digests of the next blocks, which hold nothing but zeros; a partial last block may
