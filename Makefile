@@ -22,9 +22,10 @@ TEST_BUILD ?= -c release -Xswiftc -enable-testing --scratch-path .build/tests
 test: setup
 	swift test $(TEST_BUILD) $(TEST_OPTIONS)
 
-# Against cmp, qemu-img compare, rsync and OpenSSL's own speed; some minutes.
+# Against cmp, qemu-img, rsync, others that are in PATH, and OpenSSL's own speed; a quarter of an hour. For parts of it,
+# BENCH_OPTIONS="--only identical,changed".
 bench: build
-	Benchmarks/bench
+	Benchmarks/bench $(BENCH_OPTIONS)
 
 # The same with small disks, one run each, and no judgement but on counts.
 bench-short: build
