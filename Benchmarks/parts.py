@@ -128,7 +128,9 @@ def changed(bench, base):
         ("--in-place",): counts.changed_in_place(base.data, count),
     }
     for way, expected in list(ways.items()):
-        ways["--compare", "bytes", *way] = counts.bytes_compared(expected, count * BLOCK)
+        ways["--compare", "bytes", *way] = counts.bytes_compared(
+            expected, count * BLOCK, is_journaled=not way
+        )
     contestants = [
         bench.ours(
             " ".join(["vhdresync", *way]),
