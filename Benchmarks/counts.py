@@ -4,7 +4,7 @@ Bytes and flushes are the same in each run of one program, so these bounds are w
 Who makes a run cheaper lowers its bound; who makes it dearer says why here.
 """
 
-from measuring import BLOCK, CORES, KIB, MIB
+from measuring import BLOCK, CORES, GIB, KIB, MIB
 
 # Program and libraries take 15 MiB, the rest is buffers: memory does not grow with the disk.
 # Each worker has some of its own, so machines with more than four cores may take more.
@@ -22,15 +22,22 @@ LARGEST_CALLS = 512 * MIB // (4 * KIB) + 3 * 262_144 + 10_000
 JOURNALED_FLUSHES = 20
 # The replica's headers and log alone.
 IN_PLACE_FLUSHES = 15
-# The new file and its name take four, then the same as in place with a batch of new blocks.
-CREATE_FLUSHES = 20
+# The new file and its name take four, then headers and log as above; and each batch of new
+# blocks.
+CREATE_FLUSHES = 17
+FLUSHES_A_BATCH, BATCH = 3, GIB
 # What is long is handed to the disk early: the journal every 8 MiB, and the replica twice, or
 # without a journal twice for every 512 MiB of the disk.
 WRITEBACK_EVERY = 8 * MIB
 WINDOW = 512 * MIB
 
-# Content is read 1 MiB at a time.
+# Content is read 1 MiB at a time. For each read there may be a quarter of another call: extents
+# end, and workers wait for each other.
 READ = MIB
+CALLS_A_READ = 1.25
+# Where each payload block lies elsewhere in the file, data and hole are looked for in each of
+# both files.
+CALLS_A_FRAGMENT = 4
 # Starting a program and its threads, opening two disks and their logs, finding what the files
 # store, and threads that wait for each other, more often than else while a tracer stops them:
 # 630 are counted.
@@ -82,7 +89,7 @@ class Checks:
 
 
 def calls_to_read(byte_count):
-    return byte_count // READ + CALLS_TO_START
+    return CALLS_A_READ * byte_count // READ + CALLS_TO_START
 
 
 def identical(data):
@@ -101,6 +108,13 @@ def identical(data):
         "writebacks": 0,
         "peakBytes": (PEAK,),
     }
+
+
+def fragmented(data, payload):
+    """Equal content in payload blocks that lie anywhere."""
+    expected = identical(data)
+    calls = calls_to_read(2 * data) + CALLS_A_FRAGMENT * data // payload
+    return {**expected, "systemCalls": (calls,)}
 
 
 def changed(data, count, block=BLOCK):
@@ -157,7 +171,7 @@ def created(data, block=BLOCK):
         "bytesSent": 0,
         "callBytesWritten": (data + METADATA,),
         "systemCalls": (calls_to_read(2 * data) + data // READ,),
-        "flushes": (CREATE_FLUSHES,),
+        "flushes": (CREATE_FLUSHES + FLUSHES_A_BATCH * -(-data // BATCH),),
         "writebacks": (data // WRITEBACK_EVERY + 2,),
         "peakBytes": (PEAK,),
     }

@@ -40,6 +40,8 @@ from measuring import (
 from race import Contestant, Pair
 
 BLOCK_SIZES = [4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB]
+# Allocated on one disk, in GiB.
+SIZES = [1, 2, 4, 8, 16]
 OPENSSL = ("--hash-provider", "openssl")
 # What is slow runs less often.
 SOME, FEW = 3, 2
@@ -366,7 +368,7 @@ def created(bench, base):
 
 def fragmented(bench, base):
     make("fragmented", base.size)
-    two_images(bench, "fragmented", counts.identical(base.data))
+    two_images(bench, "fragmented", counts.fragmented(base.data, MIB))
 
 
 def zeros(bench, base):
@@ -467,7 +469,7 @@ def sizes(bench, base):
     make("seed", GIB)
     output = FOLDER / "size.map"
     same = FOLDER / "full-same.vhdx"
-    for gibibytes in (1, 2, 4, 8, 16):
+    for gibibytes in SIZES:
         # A file has to stay in the page cache until the next run.
         room = (min(memory_available(), shutil.disk_usage(FOLDER).free) - GIB) // GIB
         if gibibytes > room:
