@@ -122,6 +122,10 @@ extension RawDisk where File == DiskFile {
     /// Which file it was when it was opened.
     public var fingerprints: [FileFingerprint] { [file.openingFingerprint] }
 
+    /// The same, with all that tells that the file was changed since; nil for a device, which does
+    /// not tell.
+    public var stamps: [FileStamp]? { file.isDevice ? nil : [file.openingStamp] }
+
     /// Whether size and modification time are as when the file was opened. It finds writers who do
     /// not honour locks, on a device not all of them.
     public func isUnchanged() throws(VHDXError) -> Bool {

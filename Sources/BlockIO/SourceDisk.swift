@@ -35,6 +35,31 @@ public enum SourceDisk: ~Copyable, BlockSource, Sendable {
         }
     }
 
+    /// The same, with all that tells that they were changed since; nil for a device, which does not
+    /// tell.
+    public var stamps: [FileStamp]? {
+        switch self {
+        case .image(let reader): reader.stamps
+        case .raw(let disk): disk.stamps
+        }
+    }
+
+    /// Whether a log of the image, or of one that it builds on, has to be replayed.
+    public var hasDirtyLog: Bool {
+        switch self {
+        case .image(let reader): reader.hasDirtyLog
+        case .raw: false
+        }
+    }
+
+    /// Whether it is an image of the format, not the bytes of a file.
+    public var isImage: Bool {
+        switch self {
+        case .image: true
+        case .raw: false
+        }
+    }
+
     /// Whether the files are as when they were opened, as far as they tell.
     public func isUnchanged() throws(VHDXError) -> Bool {
         switch self {

@@ -15,7 +15,7 @@ public enum DigestMap {
 
     /// The first bytes of the file. The line ends are there to be damaged by a transfer as text.
     static let magic = Array("vhdresyncmap\r\n".utf8) + [0x1A, 0x0A]
-    static let version: UInt32 = 1
+    static let versions: ClosedRange<UInt32> = 1...2
     /// Where each version has its number: behind the magic bytes.
     static let versionOffset = 16
 }
@@ -24,13 +24,14 @@ public enum DigestMap {
 ///
 ///     offset  size  field
 ///          0    16  magic            "vhdresyncmap", 0D 0A 1A 0A
-///         16     4  version          1
+///         16     4  version          2, or 1 where there is no file state
 ///         20     4  block size       bytes
 ///         24     8  virtual size     bytes
 ///         32    16  virtual disk ID  of the image; zero where it has none
 ///         48    16  data write GUID  of the image when it was read; zero where it has none
-///         64     4  reserved         0
-///         68     4  checksum         CRC-32C of bytes 0 to 67
+///         64    32  file state       of version 2: of the files when they were read
+///         96     4  reserved         0, of version 1 at 64
+///        100     4  checksum         CRC-32C of all bytes before it
 public struct DigestMapHeader: Equatable, Sendable {
     /// Bytes of virtual content.
     public var virtualSize: UInt64
@@ -40,29 +41,46 @@ public struct DigestMapHeader: Equatable, Sendable {
     public var virtualDiskID: GUID
     /// Changes whenever content of the image does; ``GUID/zero`` where it has none.
     public var dataWriteGUID: GUID
+    /// What tells that the files were changed since they were read; nil where nothing would.
+    public var fileState: BlockDigest?
+
+    static let fileStateOffset = 64
+
+    /// The version that holds this header.
+    public var version: UInt32 { fileState == nil ? 1 : 2 }
 
     /// The size on file.
-    static let byteCount = 72
+    static func byteCount(ofVersion version: UInt32) -> Int {
+        fileStateOffset + (version == 1 ? 0 : BlockDigest.byteCount) + 8
+    }
 
     /// A header of these values.
-    public init(virtualSize: UInt64, blockSize: Int, virtualDiskID: GUID, dataWriteGUID: GUID) {
+    public init(
+        virtualSize: UInt64, blockSize: Int, virtualDiskID: GUID, dataWriteGUID: GUID,
+        fileState: BlockDigest? = nil
+    ) {
         self.virtualSize = virtualSize
         self.blockSize = blockSize
         self.virtualDiskID = virtualDiskID
         self.dataWriteGUID = dataWriteGUID
+        self.fileState = fileState
     }
 }
 
 extension DigestMapHeader {
     /// Decodes and checks the start of a file whose magic bytes and version were found right.
     init(decoding bytes: RawSpan, path: String) throws(ResyncError) {
-        precondition(bytes.byteCount == Self.byteCount)
-        guard bytes.load(UInt32.self, at: 68) == CRC32C.checksum(of: bytes.extracting(0..<68))
+        let version = bytes.load(UInt32.self, at: DigestMap.versionOffset)
+        precondition(bytes.byteCount == Self.byteCount(ofVersion: version))
+        let end = bytes.byteCount - 4
+        guard bytes.load(UInt32.self, at: end) == CRC32C.checksum(of: bytes.extracting(0..<end))
         else {
-            throw .damagedDigestMap(path: path, what: "wrong checksum of the header", at: 68)
+            throw .damagedDigestMap(
+                path: path, what: "wrong checksum of the header", at: UInt64(end))
         }
-        guard bytes.load(UInt32.self, at: 64) == 0 else {
-            throw .damagedDigestMap(path: path, what: "a reserved field that is not 0", at: 64)
+        guard bytes.load(UInt32.self, at: end - 4) == 0 else {
+            throw .damagedDigestMap(
+                path: path, what: "a reserved field that is not 0", at: UInt64(end - 4))
         }
         blockSize = Int(bytes.load(UInt32.self, at: 20))
         guard ResyncOptions.blockSizes.contains(blockSize), blockSize.nonzeroBitCount == 1 else {
@@ -74,21 +92,25 @@ extension DigestMapHeader {
         }
         virtualDiskID = GUID(decoding: bytes, at: 32)
         dataWriteGUID = GUID(decoding: bytes, at: 48)
+        fileState =
+            version == 1 ? nil : BlockDigest(decoding: bytes, at: Self.fileStateOffset)
     }
 
     /// The header as it stands on file.
     func encoded() -> [UInt8] {
+        let byteCount = Self.byteCount(ofVersion: version)
         var bytes = DigestMap.magic
-        bytes.append(contentsOf: [UInt8](repeating: 0, count: Self.byteCount - bytes.count))
+        bytes.append(contentsOf: [UInt8](repeating: 0, count: byteCount - bytes.count))
         bytes.withMutableRawSpan { span in
-            span.store(DigestMap.version, at: DigestMap.versionOffset)
+            span.store(version, at: DigestMap.versionOffset)
             span.store(UInt32(blockSize), at: 20)
             span.store(virtualSize, at: 24)
             virtualDiskID.encode(into: &span, at: 32)
             dataWriteGUID.encode(into: &span, at: 48)
+            fileState?.encode(into: &span, at: Self.fileStateOffset)
         }
-        let checksum = CRC32C.checksum(of: bytes.rawSpan.extracting(0..<68))
-        bytes.withMutableRawSpan { $0.store(checksum, at: 68) }
+        let checksum = CRC32C.checksum(of: bytes.rawSpan.extracting(0..<byteCount - 4))
+        bytes.withMutableRawSpan { $0.store(checksum, at: byteCount - 4) }
         return bytes
     }
 }

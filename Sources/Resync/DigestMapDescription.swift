@@ -18,9 +18,9 @@ public struct DigestMapDescription: Equatable, Sendable {
         }
         self.path = path
         byteCount = try onJournal { () throws(FileError) in try file.byteCount() }
-        version = DigestMap.version
         var reader = try DigestMapReader(reading: file)
         header = reader.header
+        version = header.version
         blockCount = reader.blockCount
         rootDigest = reader.rootDigest
         while let run = try reader.nextRun(upTo: .max) {

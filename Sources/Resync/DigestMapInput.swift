@@ -31,14 +31,15 @@ struct DigestMapInput<File: RandomAccessFile & ~Copyable>: ~Copyable {
         guard input.byteCount >= UInt64(versionOffset + 4) else { throw truncation() }
         let versionBytes = try input.bytes(at: UInt64(versionOffset), count: 4)
         let version = versionBytes.rawSpan.load(UInt32.self, at: 0)
-        guard version == DigestMap.version else {
+        guard DigestMap.versions.contains(version) else {
             throw .unsupportedDigestMap(path: path, version: UInt64(version))
         }
-        let shortest = DigestMapHeader.byteCount + DigestMapRecord.trailerByteCount
+        let headByteCount = DigestMapHeader.byteCount(ofVersion: version)
+        let shortest = headByteCount + DigestMapRecord.trailerByteCount
         guard input.byteCount >= UInt64(shortest) else { throw truncation() }
         end = input.byteCount - UInt64(DigestMapRecord.trailerByteCount)
-        position = UInt64(DigestMapHeader.byteCount)
-        return try input.bytes(at: 0, count: DigestMapHeader.byteCount)
+        position = UInt64(headByteCount)
+        return try input.bytes(at: 0, count: headByteCount)
     }
 
     /// The bytes of the trailer. The next structure stays the next.

@@ -48,6 +48,17 @@ public struct DigestMapWriter: ~Copyable {
         try writeOutput(atLeast: Self.outputByteCount)
     }
 
+    /// Adds the next blocks as a reader gives them.
+    ///
+    /// - Precondition: the disk has so many more blocks.
+    mutating func append(_ run: DigestRun) throws(ResyncError) {
+        switch run {
+        case .zeros(let count): try append(zeroBlocks: count)
+        case .digests(let digests):
+            for digest in digests { try append(digest) }
+        }
+    }
+
     /// Makes the map durable, gives it its name, and returns the root digest of the disk.
     ///
     /// - Precondition: the digests of all blocks were added.

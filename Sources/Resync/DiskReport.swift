@@ -14,6 +14,8 @@ public struct DiskReport: Equatable, Sendable {
     public var isVerified: Bool
     /// Of a replica that could be written: what an earlier run had left, and what became of it.
     public var recovery: ReplicaRecovery.Outcome?
+    /// What became of an earlier map that was to be trusted; nil where none was.
+    public var reuse: MapReuse?
     /// The map or the delta that was written.
     public var output: OutputFile?
 

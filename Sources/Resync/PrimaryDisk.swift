@@ -72,8 +72,10 @@ struct PrimaryDisk: ~Copyable {
 extension BlockDigest {
     /// The digest of what tells that files have changed.
     init(of fingerprints: [FileFingerprint]) throws(ResyncError) {
-        var bytes: [UInt8] = []
-        for fingerprint in fingerprints { bytes += fingerprint.encoded }
+        self = try BlockDigest(ofBytes: fingerprints.flatMap(\.encoded))
+    }
+
+    init(ofBytes bytes: [UInt8]) throws(ResyncError) {
         let context: Lock<SHA256Context>
         do throws(OutOfMemory) {
             context = Lock(try SHA256Context())

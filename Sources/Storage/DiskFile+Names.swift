@@ -46,7 +46,7 @@ extension DiskFile {
             default: throw .system(.clone, path: path, at: nil, errno: status)
             }
             try copyAttributes(to: copy)
-            copy.openingFingerprint = try copy.fingerprint()
+            copy.openingStamp = try copy.stamp()
         } catch {
             _ = try? Self.remove(path)
             throw error

@@ -12,7 +12,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     /// The path that was opened.
     public let name: String
     /// Which file it was, and when it had last changed, before a byte of it was read.
-    public internal(set) var openingFingerprint: FileFingerprint
+    public internal(set) var openingStamp: FileStamp
     /// Whether it is a block device, which has a size for good.
     public let isDevice: Bool
     /// Whether there was no file of the name before.
@@ -105,7 +105,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
             throw .notARegularFile(path: name)
         }
         let byteCount = try Self.byteCount(of: rawValue, status, name)
-        openingFingerprint = FileFingerprint(status, deviceByteCount: byteCount)
+        openingStamp = FileStamp(status, deviceByteCount: byteCount)
         isDevice = kind == S_IFBLK
         self.wasCreated = wasCreated
         self.descriptor = descriptor
@@ -248,11 +248,17 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         return FileFingerprint(status)
     }
 
-    /// Which file this is and when it last changed.
-    public func fingerprint() throws(FileError) -> FileFingerprint {
+    /// The part of ``openingStamp`` that writing to the file changes.
+    public var openingFingerprint: FileFingerprint { openingStamp.fingerprint }
+
+    /// Which file this is and when its content last changed.
+    public func fingerprint() throws(FileError) -> FileFingerprint { try stamp().fingerprint }
+
+    /// Which file this is and when anything of it last changed.
+    func stamp() throws(FileError) -> FileStamp {
         let status = try status()
         let byteCount = try Self.byteCount(of: descriptor.rawValue, status, name)
-        return FileFingerprint(status, deviceByteCount: byteCount)
+        return FileStamp(status, deviceByteCount: byteCount)
     }
 
     /// Takes the locks that `access` needs, without waiting; they end with the file.

@@ -47,7 +47,8 @@ struct CommandLineArguments: Equatable {
         }
         let longOptions = unsafe zip(Option.allCases, cNames).map { option, name in
             unsafe csystem_long_option(
-                name: UnsafePointer(name), takes_argument: option.takesArgument ? 1 : 0,
+                name: UnsafePointer(name),
+                takes_argument: option.takesArgument ? 1 : option.mayTakeArgument ? 2 : 0,
                 value: option.rawValue)
         }
 

@@ -60,12 +60,12 @@ enum Help {
               --connection-limit N, --run-limit N
                                  how many at once [64, and 8 that compare or write]
           -o, --output FILE      where 'map' and 'diff' write
+              --reuse[=OLD]      with 'map': do not read a disk that has not changed
               --timeout TIME     stop after so many seconds, or a time like 30m, 1.5h
               --json             print the result as one JSON object
               --progress HOW     'auto', 'plain', 'json' or 'none' [auto]
           -q, --quiet            no progress and no summary
-          -h, --help             show this
-          -V, --version          show the version
+          -h, --help, -V, --version   show this, or the version
 
         Return codes; the exit status is the code less 32767, and 0 for 0 and 4096:
               0 done               32772 timeout             32776 not a VHDX file

@@ -13,6 +13,7 @@ enum Option: Int32, CaseIterable, Sendable {
     case create
     case parent
     case parentPath
+    case reuse
     case chain
     case grow
     case force
@@ -63,6 +64,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .create: "create"
         case .parent: "parent"
         case .parentPath: "parent-path"
+        case .reuse: "reuse"
         case .chain: "chain"
         case .grow: "grow"
         case .force: "force"
@@ -105,6 +107,9 @@ enum Option: Int32, CaseIterable, Sendable {
         UInt8(exactly: rawValue).map { Character(UnicodeScalar($0)) }
     }
 
+    /// Whether it may have an argument behind `=`, and none otherwise.
+    var mayTakeArgument: Bool { self == .reuse }
+
     var takesArgument: Bool {
         switch self {
         case .output, .blockSize, .jobs, .compare, .hashProvider, .timeout, .progress, .parent,
@@ -114,8 +119,8 @@ enum Option: Int32, CaseIterable, Sendable {
             .idleTimeout, .listen, .root, .allowPeer, .logFormat, .connectionLimit, .runLimit,
             .configuration, .stateFolder, .socket, .startTime:
             true
-        case .dryRun, .quiet, .help, .version, .create, .chain, .grow, .force, .verify, .json,
-            .inPlace, .stdio, .readOnly, .wait:
+        case .dryRun, .quiet, .help, .version, .create, .reuse, .chain, .grow, .force, .verify,
+            .json, .inPlace, .stdio, .readOnly, .wait:
             false
         }
     }
@@ -134,6 +139,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .blockSize: verb == .resync || verb == .diff || verb == .map
         case .compare: verb == .resync || verb == .diff
         case .chain: verb == .check
+        case .reuse: verb == .map
         case .dryRun, .create, .parent, .grow, .inPlace, .verify: verb == .resync
         case .force: verb == .resync || verb == .apply
         case .output: verb == .map || verb == .diff

@@ -22,6 +22,8 @@ struct Invocation {
     var control = ControlOptions()
     /// Where `map` and `diff` write; empty for every other verb, and for a `diff` that only counts.
     var output = ""
+    /// A map that `map` may trust: an empty path is the output itself, and nil none.
+    var earlierMap: String?
     var options: ResyncOptions
     var timeout: Duration?
     var wantsJSON = false
@@ -115,6 +117,7 @@ extension Invocation {
         case .primaryFormat: options.primaryFormat = try OptionValues.format(argument)
         case .replicaFormat: options.replicaFormat = try OptionValues.format(argument)
         case .output: output = try Operand.localPath(argument)
+        case .reuse: earlierMap = argument.isEmpty ? "" : try Operand.localPath(argument)
         case .disks, .stdio: break
         case .remoteShell: remote.shell = try OptionValues.command(argument, option)
         case .remoteCommand: remote.command = try OptionValues.command(argument, option)

@@ -62,9 +62,28 @@ enum Summary {
     static func map(_ report: DiskReport, _ elapsed: Duration) -> String {
         let (primary, _) = names(report)
         let output = (report.output?.path ?? "").printable
-        return text(
-            "\(output) holds the digests of \(primary)",
-            looking(report, .digests) + end(report, elapsed))
+        let headline = "\(output) holds the digests of \(primary)"
+        let lines =
+            switch report.reuse {
+            case nil: looking(report, .digests)
+            case .reused: [disk(report), ("reused", "nothing has changed since: 0 bytes read")]
+            case .notReused(let reason):
+                looking(report, .digests) + [("not reused", sentence(reason))]
+            }
+        return text(headline, lines + end(report, elapsed))
+    }
+
+    /// Why an earlier map was not trusted.
+    private static func sentence(_ reason: MapReuse.Reason) -> String {
+        switch reason {
+        case .noMap: "there was no map yet"
+        case .device: "a device does not show whether it was written to"
+        case .dirtyLog: "the image has a log that is to be replayed by its next writer"
+        case .unknownState:
+            "the map does not tell in what state the files were, which had changed just before"
+        case .blockSize: "the map has blocks of another size"
+        case .changed: "the disk or its files have changed since"
+        }
     }
 
     // MARK: Parts

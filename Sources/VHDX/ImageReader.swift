@@ -55,6 +55,9 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
     /// What the image bears where it is half-written.
     public var mark: ApplyMark? { layout.items.mark }
 
+    /// Whether the log of the image, or of one that it builds on, has to be replayed.
+    public var hasDirtyLog: Bool { logIsDirty || parent?.reader.hasDirtyLog ?? false }
+
     /// Whether the image keeps all its blocks allocated.
     public var isFixed: Bool { layout.items.kind == .fixed }
 
@@ -94,8 +97,11 @@ extension ImageReader where File: ~Copyable {
 
 extension ImageReader where File == DiskFile {
     /// Which files they were when they were opened: the image's and those of its parents.
-    public var fingerprints: [FileFingerprint] {
-        [file.base.openingFingerprint] + (parent?.reader.fingerprints ?? [])
+    public var fingerprints: [FileFingerprint] { stamps.map(\.fingerprint) }
+
+    /// The same, with all that tells that they were changed since.
+    public var stamps: [FileStamp] {
+        [file.base.openingStamp] + (parent?.reader.stamps ?? [])
     }
 
     /// Whether the files, those of the parents too, have headers, size and modification time as

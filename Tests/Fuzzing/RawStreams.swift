@@ -73,23 +73,30 @@ struct RawMap {
     /// The root digest that the runs make, if they cover the disk.
     private(set) var root: [UInt8]?
     private(set) var isRight = false
+    /// What version 2 has besides.
+    private(set) var fileState: [UInt8]?
 
     init(_ bytes: [UInt8]) {
-        guard bytes.count >= 152, Array(bytes[..<16]) == Array("vhdresyncmap\r\n\u{1A}\n".utf8),
-            bytes.number(UInt32.self, at: 16) == 1, bytes.number(UInt32.self, at: 64) == 0,
+        let hasState = bytes.count >= 20 && bytes.number(UInt32.self, at: 16) == 2
+        let start = hasState ? 104 : 72
+        guard bytes.count >= start + 80,
+            Array(bytes[..<16]) == Array("vhdresyncmap\r\n\u{1A}\n".utf8),
+            hasState || bytes.number(UInt32.self, at: 16) == 1,
+            bytes.number(UInt32.self, at: start - 8) == 0,
             let shift = (12...24).first(where: { 1 << $0 == bytes.number(UInt32.self, at: 20) }),
             bytes.number(UInt64.self, at: 24) < 1 << 63
         else { return }
+        if hasState { fileState = Array(bytes[64..<96]) }
         let virtualSize = bytes.number(UInt64.self, at: 24)
         let blockCount = (virtualSize + (1 << UInt64(shift)) - 1) >> UInt64(shift)
         guard
             var tree = try? DigestTreeBuilder(virtualSize: virtualSize, blockSize: 1 << shift)
         else { return }
         let trailer = Array(bytes.suffix(80))
-        var position = 72
+        var position = start
         var areRight =
-            bytes.number(UInt32.self, at: 68)
-            == CRC32C.checksum(of: bytes.rawSpan.extracting(0..<68))
+            bytes.number(UInt32.self, at: start - 4)
+            == CRC32C.checksum(of: bytes.rawSpan.extracting(0..<start - 4))
         while position < bytes.count - 80 {
             let rest = bytes[position..<(bytes.count - 80)]
             guard let count = StreamFormat.map.byteCount(ofRecord: rest), count <= rest.count

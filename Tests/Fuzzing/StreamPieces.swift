@@ -7,7 +7,14 @@ enum StreamFormat {
     case delta
     case map
 
-    var headerByteCount: Int { self == .delta ? 200 : 72 }
+    /// How long the header is, by the version that it says.
+    func headerByteCount(of bytes: [UInt8]) -> Int {
+        switch self {
+        case .delta: 200
+        case .map: bytes.count >= 20 && bytes.number(UInt32.self, at: 16) == 2 ? 104 : 72
+        }
+    }
+
     var trailerByteCount: Int { self == .delta ? 144 : 80 }
     var recordHeaderByteCount: Int { self == .delta ? 24 : 16 }
 
@@ -15,7 +22,9 @@ enum StreamFormat {
     var headerFields: [(offset: Int, width: Int)] {
         let common = [(0, 8), (12, 4), (16, 4), (20, 4), (24, 8), (32, 8)]
         return common
-            + (self == .delta ? [(48, 8), (176, 8), (192, 4), (196, 4)] : [(64, 4), (68, 4)])
+            + (self == .delta
+                ? [(48, 8), (176, 8), (192, 4), (196, 4)]
+                : [(64, 4), (68, 4), (88, 8), (96, 4), (100, 4)])
     }
 
     var recordFields: [(offset: Int, width: Int)] {
@@ -57,7 +66,7 @@ struct StreamPieces {
     /// Takes a right file apart.
     init(_ format: StreamFormat, _ bytes: [UInt8]) {
         self.format = format
-        header = Array(bytes.prefix(format.headerByteCount))
+        header = Array(bytes.prefix(format.headerByteCount(of: bytes)))
         trailer = Array(bytes.suffix(format.trailerByteCount))
         var rest = bytes[header.count..<(bytes.count - trailer.count)]
         while let count = format.byteCount(ofRecord: rest), count <= rest.count {
@@ -68,7 +77,7 @@ struct StreamPieces {
 
     /// Makes checksums right, and counts and digests too, so that damage is looked at.
     mutating func repair(using generator: inout SeededGenerator) {
-        if header.count == format.headerByteCount, !generator.once(in: 16) {
+        if header.count == format.headerByteCount(of: header), !generator.once(in: 16) {
             let end = header.count - 4
             let start = Array(header[..<end])
             header.put(CRC32C.checksum(of: start.rawSpan), at: end)

@@ -88,7 +88,8 @@ struct StreamTrial: ByteTrial {
         let short = blockCount == 0 ? 0 : UInt64(generator.below(blockSize))
         let header = DigestMapHeader(
             virtualSize: blockCount * UInt64(blockSize) - short, blockSize: blockSize,
-            virtualDiskID: .random(using: &generator), dataWriteGUID: .zero)
+            virtualDiskID: .random(using: &generator), dataWriteGUID: .zero,
+            fileState: generator.once(in: 2) ? digest(&generator) : nil)
         var encoder = try DigestMapEncoder(header: header)
         var left = blockCount
         while left > 0 {
@@ -119,12 +120,15 @@ struct MapOracle {
         let raw = RawMap(bytes)
         let file = FuzzFile(bytes)
         do {
-            let (runs, again) = try read(file)
+            let (header, runs, again) = try read(file)
             reach.noted("read, \(runs.count) runs", isOpened: true)
             guard raw.isRight else { throw Violation("a map was read that breaks a rule") }
             guard runs == raw.runs else { throw Violation("other runs were read than are there") }
+            guard header.fileState?.bytes == raw.fileState else {
+                throw Violation("another state of the files was read than is there")
+            }
             // What was read makes a map that says the same, and makes itself.
-            let (_, third) = try read(FuzzFile(again))
+            let (_, _, third) = try read(FuzzFile(again))
             guard third == again else { throw Violation("a map that was read makes another") }
         } catch let error as ResyncError {
             guard !raw.isRight else { throw Violation("a right map was refused: \(error)") }
@@ -138,8 +142,10 @@ struct MapOracle {
         }
     }
 
-    /// Reads a map to its end: the runs, and the map that is made of them.
-    private func read(_ file: FuzzFile) throws -> ([RawMap.Run], [UInt8]) {
+    /// Reads a map to its end: its header, the runs, and the map that is made of them.
+    private func read(
+        _ file: FuzzFile
+    ) throws -> (DigestMapHeader, [RawMap.Run], [UInt8]) {
         var reader = try DigestMapReader(reading: file)
         var encoder = try DigestMapEncoder(header: reader.header)
         var runs: [RawMap.Run] = []
@@ -156,7 +162,7 @@ struct MapOracle {
         guard encoder.finish() == reader.rootDigest else {
             throw Violation("a map was read whose root digest its digests do not make")
         }
-        return (runs, encoder.output)
+        return (reader.header, runs, encoder.output)
     }
 }
 

@@ -22,6 +22,8 @@ struct CraftedMap {
     var virtualSize: UInt64 = 0
     var virtualDiskID = GUID.zero
     var dataWriteGUID = GUID.zero
+    /// Of version 2.
+    var fileState: BlockDigest?
     var reserved: UInt32 = 0
     var records: [Record] = []
     var trailerKind: UInt32 = 3
@@ -45,7 +47,7 @@ struct CraftedMap {
         get throws {
             var bytes = magic + littleEndian(version) + littleEndian(blockSize)
             bytes += littleEndian(virtualSize) + encoded(virtualDiskID) + encoded(dataWriteGUID)
-            bytes += littleEndian(reserved)
+            bytes += (fileState?.bytes ?? []) + littleEndian(reserved)
             bytes += littleEndian(CRC32C.checksum(of: bytes.rawSpan))
             for record in records {
                 bytes += sealed(record.kind, record.count, record.digests.flatMap(\.bytes))

@@ -15,6 +15,15 @@ struct DigestMapDamageTests {
             ])
     }
 
+    /// The same of version 2.
+    private static func mapWithState() throws -> CraftedMap {
+        var generator = SplitMix64(seed: 10)
+        var map = try smallMap()
+        map.version = 2
+        map.fileState = generator.digest()
+        return map
+    }
+
     /// The error of reading to the end, or nil.
     private func failure(_ bytes: [UInt8]) throws -> ResyncError? {
         do {
@@ -40,9 +49,27 @@ struct DigestMapDamageTests {
         #expect(try failure { _ in } == nil)
     }
 
-    @Test("Each bit of each byte counts")
-    func eachBit() throws {
-        let bytes = try Self.smallMap().bytes
+    @Test("The crafted map of version 2 is right, and needs its state")
+    func versions() throws {
+        var map = try Self.mapWithState()
+        #expect(try failure(map.bytes) == nil)
+        let reader = try DigestMapReader(reading: ImmutableFile(map.bytes))
+        #expect(reader.header.fileState == map.fileState && reader.header.version == 2)
+        map.version = 1
+        #expect(try failure(map.bytes) == damage("wrong checksum of the header", at: 68))
+        map.fileState = nil
+        #expect(try failure(map.bytes) == nil)
+        map.version = 2
+        #expect(try failure(map.bytes) == damage("wrong checksum of the header", at: 100))
+        var reserved = try Self.mapWithState()
+        reserved.reserved = 1
+        #expect(
+            try failure(reserved.bytes) == damage("a reserved field that is not 0", at: 96))
+    }
+
+    @Test("Each bit of each byte counts", arguments: [1, 2])
+    func eachBit(version: Int) throws {
+        let bytes = try version == 1 ? Self.smallMap().bytes : Self.mapWithState().bytes
         for index in bytes.indices {
             for bit in 0..<8 {
                 var damaged = bytes
@@ -60,7 +87,11 @@ struct DigestMapDamageTests {
 
     @Test("Truncated at each length, or with bytes behind it, it is not read")
     func eachLength() throws {
-        let bytes = try Self.smallMap().bytes
+        try checkEachLength(of: Self.smallMap().bytes)
+        try checkEachLength(of: Self.mapWithState().bytes)
+    }
+
+    private func checkEachLength(of bytes: [UInt8]) throws {
         for count in bytes.indices {
             let error = try failure(Array(bytes[..<count]))
             switch (count, error) {
@@ -82,7 +113,7 @@ struct DigestMapDamageTests {
     @Test("A version from the future is refused before anything behind it is looked at")
     func futureVersion() throws {
         let magic = try Array(Self.smallMap().bytes[..<16])
-        for version in [0, 2, .max] as [UInt32] {
+        for version in [0, 3, .max] as [UInt32] {
             let expected = ResyncError.unsupportedDigestMap(
                 path: "map", version: UInt64(version))
             #expect(try failure { $0.version = version } == expected)

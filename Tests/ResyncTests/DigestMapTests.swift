@@ -74,7 +74,8 @@ struct DigestMapTests {
             let header = DigestMapHeader(
                 virtualSize: UInt64(blocks * blockSize - partial), blockSize: blockSize,
                 virtualDiskID: .random(using: &generator),
-                dataWriteGUID: .random(using: &generator))
+                dataWriteGUID: .random(using: &generator),
+                fileState: seed % 2 == 0 ? nil : generator.digest())
             let digests = try digests(header, using: &generator)
             let root = try write(digests, header, to: "map", using: &generator)
 

@@ -94,11 +94,13 @@ def root_of_map(content):
     """The root digest of a map, computed from its digests; every rule of the format is asserted."""
     assert content[:16] == b"vhdresyncmap\r\n\x1a\n", "magic"
     version, block_size, virtual_size = struct.unpack_from("<IIQ", content, 16)
-    reserved, checksum = struct.unpack_from("<II", content, 64)
-    assert version == 1 and reserved == 0 and checksum == crc32c(content[:68]), "header"
+    assert version in (1, 2), "version"
+    end = 64 if version == 1 else 96
+    reserved, checksum = struct.unpack_from("<II", content, end)
+    assert reserved == 0 and checksum == crc32c(content[: end + 4]), "header"
     block_count = -(-virtual_size // block_size)
 
-    leaves, position = [], 72
+    leaves, position = [], end + 8
     while True:
         kind, _, count = struct.unpack_from("<IIQ", content, position)
         if kind == 3:

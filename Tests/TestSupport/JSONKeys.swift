@@ -10,7 +10,8 @@ package enum JSONKeys {
     package static let disk: Set<String> = [
         "primary", "replica", "virtualSize", "blockSize", "blocksTotal", "blocksSkipped",
         "blocksCompared", "blocksDiffering", "blocksHeld", "bytesRead", "bytesHashed", "bytesSent",
-        "bytesReceived", "bytesWritten", "phases", "rootDigest", "verified", "recovery", "output",
+        "bytesReceived", "bytesWritten", "phases", "rootDigest", "verified", "reused",
+        "notReusedReason", "recovery", "output",
     ]
     package static let phases: Set<String> = ["comparing", "receiving", "applying", "verifying"]
     package static let recovery: Set<String> = ["outcome", "journal"]

@@ -145,7 +145,7 @@ import VHDX
         let carried = try Carried(["--block-size", "128K"])
         let mapText = try Program.run(["info", carried.map])
         #expect(mapText.status == 0)
-        #expect(mapText.output.contains("kind:            digest map, version 1\n"))
+        #expect(mapText.output.contains("kind:            digest map, version "))
         #expect(mapText.output.contains("blocks:          49152, 49144 of them zero\n"))
         let mapObject = try JSONKeys.object(
             try Program.run(["info", carried.map, "--json"]).output)

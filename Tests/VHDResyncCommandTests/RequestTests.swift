@@ -105,6 +105,13 @@ import Testing
         #expect(try invocation("a b --create --replica-format raw").options.createsReplica)
     }
 
+    @Test func aMapMayBeTrusted() throws {
+        #expect(try invocation("map a -o m").earlierMap == nil)
+        #expect(try invocation("map a -o m --reuse").earlierMap == "")
+        #expect(try invocation("map --reuse a -o m").paths == ["a"])
+        #expect(try invocation("map a -o m --reuse=n").earlierMap == "n")
+    }
+
     @Test func helpAndVersionNeedNothingElse() throws {
         for words in ["--help", "-h", "map -h", "a b c d --help", "apply --help", "-V --help"] {
             guard case .help(_) = try request(words) else {
@@ -133,6 +140,7 @@ import Testing
             // Options of other verbs, and of no dry run.
             "info a --quiet", "info a --progress none", "info a --timeout 1", "info a --jobs 1",
             "info a --block-size 4K", "map a -o m --compare hash", "map a -o m --dry-run",
+            "map a -o m --reuse n", "diff a b --reuse",
             "map a -o m --create", "map a -o m --verify", "diff a b --dry-run", "diff a b --create",
             "diff a b --verify", "a b -o m", "info a -o m", "-n --verify a b",
             "check a --quiet", "check a --jobs 1", "check a -n", "check a --timeout 1",

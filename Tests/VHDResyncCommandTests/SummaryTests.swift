@@ -125,6 +125,25 @@ private func report(differing: UInt64, written: UInt64 = 0, verified: Bool = fal
         #expect(lines(Summary.map(diff, .zero)).contains { $0.hasPrefix("file: ") })
     }
 
+    @Test func saysWhetherAMapWasTrusted() {
+        var map = report(differing: 0)
+        map.counts.bytesRead = 0
+        map.reuse = .reused
+        #expect(
+            Summary.map(map, .zero) == """
+                 holds the digests of p.vhdx
+                  disk:   4.0 GiB, 65536 blocks of 64.0 KiB
+                  reused: nothing has changed since: 0 bytes read
+                  time:   0.0 s
+
+                """)
+        for reason in MapReuse.Reason.allCases {
+            map.reuse = .notReused(reason)
+            let last = lines(Summary.map(map, .zero)).dropLast().last
+            #expect(last?.hasPrefix("not reused: ") == true, "\(reason)")
+        }
+    }
+
     @Test func shortRunHasNoRateAndAComparisonWritesNothing() {
         let text = Summary.diff(report(differing: 1), .milliseconds(50))
         #expect(text.hasSuffix("time:      0.1 s\n"))

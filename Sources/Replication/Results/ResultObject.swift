@@ -41,6 +41,10 @@ public struct ResultObject: Encodable, Equatable, Sendable {
         var phases: PhasesObject
         var rootDigest: Nullable<String>
         var verified: Bool
+        /// Whether an earlier map was trusted, and the disk not read.
+        var reused: Bool
+        /// Why not, where that was asked for.
+        var notReusedReason: Nullable<String>
         var recovery: Nullable<Recovery>
         var output: Nullable<OutputFile>
 
@@ -62,6 +66,12 @@ public struct ResultObject: Encodable, Equatable, Sendable {
             phases = PhasesObject(report.counts)
             rootDigest = Nullable(report.rootDigest.map { "\($0)" })
             verified = report.isVerified
+            (reused, notReusedReason) =
+                switch report.reuse {
+                case .reused: (true, Nullable(nil))
+                case .notReused(let reason): (false, Nullable(reason.rawValue))
+                case nil: (false, Nullable(nil))
+                }
             recovery = Nullable(report.recovery.map(Recovery.init))
             output = Nullable(report.output.map(OutputFile.init))
         }
