@@ -159,14 +159,7 @@ struct SparseDisk {
 
     private func piece(_ index: Int) -> [UInt8] {
         var generator = SeededGenerator(seed: seed &* 1000 &+ UInt64(index))
-        var bytes = [UInt8](repeating: 0, count: 1 << 20)
-        for start in stride(from: 0, to: bytes.count, by: 8) {
-            let word = generator.next()
-            for byte in 0..<8 {
-                bytes[start + byte] = UInt8(truncatingIfNeeded: word >> (8 * UInt64(byte)))
-            }
-        }
-        return bytes
+        return generator.bytes(count: 1 << 20)
     }
 
     @discardableResult

@@ -1,3 +1,5 @@
+internal import Storage
+
 /// A source of random numbers that repeats itself: SplitMix64 (Steele, Lea, Flood 2014).
 ///
 /// A test prints ``seed`` where it fails, and with that seed alone the case runs again.
@@ -21,17 +23,20 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// Some random bytes.
+    /// Some random bytes. Disks are filled with them, also where the compiler does not optimize.
     package mutating func bytes(count: Int) -> [UInt8] {
-        var words = [UInt64](repeating: 0, count: (count + 7) / 8)
-        for index in words.indices { words[index] = next() }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(words.count * 8)
-        for word in words {
-            for shift in stride(from: 0, to: 64, by: 8) {
-                bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+        let wholeCount = count / 8 * 8
+        var bytes = [UInt8](repeating: 0, count: wholeCount)
+        bytes.withMutableRawSpan { span in
+            var offset = 0
+            while offset < wholeCount {
+                span.store(next(), at: offset)
+                offset += 8
             }
         }
-        return Array(bytes.prefix(count))
+        guard wholeCount < count else { return bytes }
+        let last = next()
+        return bytes
+            + (0..<count - wholeCount).map { UInt8(truncatingIfNeeded: last >> UInt64($0 * 8)) }
     }
 }
