@@ -110,11 +110,12 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
 extension RawDisk where File == DiskFile {
     /// Opens a file or a block device by path, with a lock that keeps writers away, or everyone.
     public init(
-        openingDiskAt path: String, for access: DiskFile.Access
+        openingDiskAt path: String, for access: DiskFile.Access, cacheUse: CacheUse = .keep
     ) throws(VHDXError) {
-        let file = try onRawFile { () throws(FileError) in
+        var file = try onRawFile { () throws(FileError) in
             try DiskFile(openingDisk: path, for: access)
         }
+        file.cacheUse = cacheUse
         try onRawFile { () throws(FileError) in try file.lock(for: access) }
         try self.init(file)
     }

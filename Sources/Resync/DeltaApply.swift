@@ -92,7 +92,8 @@ public struct DeltaApply: Sendable {
     private func open() throws(ResyncError) -> DeltaReader<DiskFile> {
         try DeltaReader(
             reading: try onJournal { () throws(FileError) in
-                let file = try DiskFile(opening: delta, for: .reading)
+                var file = try DiskFile(opening: delta, for: .reading)
+                file.cacheUse = options.cacheUse
                 try file.lock(for: .reading)
                 return file
             })

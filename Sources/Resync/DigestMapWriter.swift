@@ -15,7 +15,9 @@ public struct DigestMapWriter: ~Copyable {
     /// Opens a temporary file beside the path.
     ///
     /// - Precondition: the header's geometry is one that ``DigestTreeBuilder`` takes.
-    public init(of path: String, header: DigestMapHeader) throws(ResyncError) {
+    public init(
+        of path: String, header: DigestMapHeader, cacheUse: CacheUse = .keep
+    ) throws(ResyncError) {
         let encoder: DigestMapEncoder
         do throws(OutOfMemory) {
             encoder = try DigestMapEncoder(header: header)
@@ -24,7 +26,7 @@ public struct DigestMapWriter: ~Copyable {
         }
         let replacement: DurableReplacement
         do throws(FileError) {
-            replacement = try DurableReplacement(of: path)
+            replacement = try DurableReplacement(of: path, cacheUse: cacheUse)
         } catch {
             throw .file(error)
         }

@@ -33,9 +33,10 @@ public struct DiskComparison: Sendable {
         monitor.setDisk(source.disk.virtualSize, blockSize: options.blockSize)
         // A device is no map, and needs no look.
         guard !DiskFile.isDevice(replica) else { return try compare(source, monitor) }
-        let file = try onReplicaFile { () throws(FileError) in
+        var file = try onReplicaFile { () throws(FileError) in
             try DiskFile(opening: replica, for: .reading)
         }
+        file.cacheUse = options.cacheUse
         let isMap = try onReplicaFile { () throws(FileError) in
             try DigestMap.isDigestMap(file)
         }
@@ -115,7 +116,9 @@ public struct DiskComparison: Sendable {
         // What files were like on this machine means nothing on another.
         header.base.fileState = .zero
         header.source.fileState = .zero
-        let file = try onJournal { () throws(FileError) in try ReplacementFile(of: output) }
+        let file = try onJournal { () throws(FileError) in
+            try ReplacementFile(of: output, options.cacheUse)
+        }
         return DifferenceRecorder(
             continuing: try DeltaWriter(header, to: file), monitor)
     }

@@ -55,7 +55,8 @@ public struct DiskMapping: Sendable {
             of: output,
             header: DigestMapHeader(
                 of: source, blockSize: options.blockSize,
-                fileState: try source.lastingFileState(asOf: start)))
+                fileState: try source.lastingFileState(asOf: start)),
+            cacheUse: options.cacheUse)
         monitor.begin(.comparing, bytesToDo: size)
         _ = try engine.run(
             alone: source.disk,

@@ -16,13 +16,15 @@ extension DiskFormat {
 extension SourceDisk {
     init(
         openingDiskAt path: String, _ format: DiskFormat, parents: ParentSearch,
-        acceptsMark: Bool = false
+        acceptsMark: Bool = false, cacheUse: CacheUse = .keep
     ) throws(VHDXError) {
         if format.isRaw(path) {
-            self = .raw(try RawDisk(openingDiskAt: path, for: .reading))
+            self = .raw(try RawDisk(openingDiskAt: path, for: .reading, cacheUse: cacheUse))
         } else {
             self = .image(
-                try ImageReader(openingImageAt: path, parents: parents, acceptsMark: acceptsMark))
+                try ImageReader(
+                    openingImageAt: path, parents: parents, acceptsMark: acceptsMark,
+                    cacheUse: cacheUse))
         }
     }
 }
@@ -32,11 +34,14 @@ extension ReplicaDisk {
     init(openingDiskAt path: String, _ options: ResyncOptions) throws(ResyncError) {
         self = try onDisk(.replica) { () throws(VHDXError) in
             if options.replicaFormat.isRaw(path) {
-                return .raw(try RawDisk(openingDiskAt: path, for: .writing))
+                return .raw(
+                    try RawDisk(
+                        openingDiskAt: path, for: .writing, cacheUse: options.cacheUse))
             }
             return .image(
                 try ImageWriter(
-                    openingImageAt: path, parents: options.parentsOfReplica, acceptsMark: true))
+                    openingImageAt: path, parents: options.parentsOfReplica, acceptsMark: true,
+                    cacheUse: options.cacheUse))
         }
     }
 
@@ -100,7 +105,8 @@ extension ResyncOptions {
     ) throws(ResyncError) -> (virtualSize: UInt64, mark: ApplyMark?) {
         let disk = try onDisk(.replica) { () throws(VHDXError) in
             try SourceDisk(
-                openingDiskAt: path, replicaFormat, parents: parentsOfReplica, acceptsMark: true)
+                openingDiskAt: path, replicaFormat, parents: parentsOfReplica, acceptsMark: true,
+                cacheUse: cacheUse)
         }
         try checkSize(disk.virtualSize)
         switch disk {

@@ -29,7 +29,7 @@ extension JournalStore where File == DiskFile {
         guard let folder = options.journalFolder else {
             self.init(
                 at: try onJournal { () throws(FileError) in try Folder.realPath(of: replica) }
-                    + Self.suffix)
+                    + Self.suffix, options.cacheUse)
             return
         }
         let folderPath = try onJournal { () throws(FileError) in try Folder.realPath(of: folder) }
@@ -37,26 +37,33 @@ extension JournalStore where File == DiskFile {
         let realPath =
             isDevice
             ? replica : try onJournal { () throws(FileError) in try Folder.realPath(of: replica) }
-        self.init(at: folderPath + "/" + PathText.name(of: realPath) + Self.suffix)
+        self.init(
+            at: folderPath + "/" + PathText.name(of: realPath) + Self.suffix, options.cacheUse)
     }
 
     private static var suffix: String { ".resync" }
 
     /// A journal at a path.
-    init(at path: String) {
+    init(at path: String, _ cacheUse: CacheUse = .keep) {
         self.path = path
         create = { () throws(FileError) in
-            let file = try DiskFile(creatingOrOpening: path)
+            var file = try DiskFile(creatingOrOpening: path)
+            file.cacheUse = cacheUse
             try file.lock(for: .writing)
             return file
         }
         open = { () throws(FileError) in
             guard DiskFile.fingerprint(ofFileAt: path) != nil else { return nil }
-            let file = try DiskFile(opening: path, for: .writing)
+            var file = try DiskFile(opening: path, for: .writing)
+            file.cacheUse = cacheUse
             try file.lock(for: .writing)
             return file
         }
-        openForReading = { () throws(FileError) in try DiskFile(opening: path, for: .reading) }
+        openForReading = { () throws(FileError) in
+            var file = try DiskFile(opening: path, for: .reading)
+            file.cacheUse = cacheUse
+            return file
+        }
         flushName = { () throws(FileError) in try Folder.flush(PathText.folder(of: path)) }
         remove = { () throws(FileError) in
             if try DiskFile.remove(path) { try Folder.flush(PathText.folder(of: path)) }

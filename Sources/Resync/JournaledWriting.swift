@@ -36,7 +36,7 @@ struct JournaledWriting: Sendable {
             !journaled.holds(mark)
         else { return }
         // Whatever stands beside the replica, the mark says where its journal is.
-        let store = JournalStore(at: mark.journalPath)
+        let store = JournalStore(at: mark.journalPath, options.cacheUse)
         guard store.exists || !journaled.store.exists else { return }
         try self.init(replica: replica, options: options, monitor: monitor, store: store)
     }

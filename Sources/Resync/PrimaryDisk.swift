@@ -15,7 +15,8 @@ struct PrimaryDisk: ~Copyable {
         let format = role == .primary ? options.primaryFormat : options.replicaFormat
         let parents = role == .primary ? options.parents : options.parentsOfReplica
         disk = try onDisk(role) { () throws(VHDXError) in
-            try SourceDisk(openingDiskAt: path, format, parents: parents)
+            try SourceDisk(
+                openingDiskAt: path, format, parents: parents, cacheUse: options.cacheUse)
         }
         self.path = path
     }

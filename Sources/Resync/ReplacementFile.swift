@@ -5,8 +5,8 @@ internal import Storage
 struct ReplacementFile: ~Copyable, RandomAccessFile {
     private let replacement: DurableReplacement
 
-    init(of path: String) throws(FileError) {
-        replacement = try DurableReplacement(of: path)
+    init(of path: String, _ cacheUse: CacheUse = .keep) throws(FileError) {
+        replacement = try DurableReplacement(of: path, cacheUse: cacheUse)
     }
 
     /// Gives the file its name, durably, in place of what bears it.

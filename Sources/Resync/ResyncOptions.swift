@@ -1,4 +1,4 @@
-internal import Storage
+public import Storage
 public import VHDX
 
 /// How two blocks are compared.
@@ -37,6 +37,8 @@ public struct ResyncOptions: Sendable {
     public var workerCount: Int
     public var comparison = Comparison.hash
     public var hashProvider = HashProvider.automatic
+    /// Of the disks with all that they build on, and of journals, deltas and maps.
+    public var cacheUse = CacheUse.keep
     /// Whether differing blocks are only counted and the replica is opened read-only.
     public var isDryRun = false
     /// Whether the whole replica is read again afterwards, from the device where the kernel can.

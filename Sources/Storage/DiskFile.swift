@@ -17,7 +17,16 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     public let isDevice: Bool
     /// Whether there was no file of the name before.
     public let wasCreated: Bool
-    let descriptor: Descriptor
+    var descriptor: Descriptor
+
+    /// What becomes of the page cache. To be set before the content is looked at.
+    public var cacheUse: CacheUse {
+        get { descriptor.footprint == nil ? .keep : .drop }
+        set {
+            guard newValue != cacheUse else { return }
+            descriptor.footprint = newValue == .drop ? CacheFootprint() : nil
+        }
+    }
 
     /// Opens a regular file, following symbolic links.
     ///
@@ -140,6 +149,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     }
 
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(FileError) {
+        note(offset, buffer.byteCount, isWritten: false)
         var done = 0
         while done < buffer.byteCount {
             let position = offset &+ UInt64(done)
@@ -158,6 +168,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     }
 
     public func write(_ bytes: RawSpan, at offset: UInt64) throws(FileError) {
+        note(offset, bytes.byteCount, isWritten: true)
         var done = 0
         while done < bytes.byteCount {
             let position = offset &+ UInt64(done)
@@ -172,6 +183,13 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
             guard count > 0 else { throw failure(.write, position) }
             done += count
         }
+    }
+
+    private func note(_ offset: UInt64, _ byteCount: Int, isWritten: Bool) {
+        guard let footprint = descriptor.footprint else { return }
+        let (end, overflows) = offset.addingReportingOverflow(UInt64(byteCount))
+        guard !overflows else { return }
+        footprint.note(offset..<end, isWritten: isWritten, of: descriptor.rawValue)
     }
 
     public func deallocate(_ range: Range<UInt64>) throws(FileError) {
@@ -204,6 +222,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 
     public func flush() throws(FileError) {
         guard retrying({ fdatasync(descriptor.rawValue) }) == 0 else { throw failure(.flush, nil) }
+        descriptor.footprint?.giveBack(descriptor.rawValue)
     }
 
     public func startWriting(_ range: Range<UInt64>) {
@@ -213,6 +232,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     /// Makes content and all attributes durable (`fsync`), for a file that is about to be renamed.
     public func flushCompletely() throws(FileError) {
         guard retrying({ fsync(descriptor.rawValue) }) == 0 else { throw failure(.flush, nil) }
+        descriptor.footprint?.giveBack(descriptor.rawValue)
     }
 
     public func nextData(from offset: UInt64, limit: UInt64) throws(FileError) -> Range<UInt64>? {
@@ -331,8 +351,11 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 /// Not private: a private type in a public `~Copyable` structure crashes the release compiler.
 struct Descriptor: ~Copyable {
     let rawValue: Int32
+    /// What it has put into the page cache; nil where that stays there.
+    var footprint: CacheFootprint?
 
     deinit {
+        footprint?.giveBack(rawValue)
         csystem_unlock(rawValue)
         _ = Glibc.close(rawValue)
     }

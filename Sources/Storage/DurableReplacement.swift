@@ -19,11 +19,13 @@ public struct DurableReplacement: ~Copyable, Sendable {
     private let temporaryName: TemporaryName
 
     /// Opens the temporary file.
-    public init(of path: String) throws(FileError) {
+    public init(of path: String, cacheUse: CacheUse = .keep) throws(FileError) {
         let suffix = String(UInt32.random(in: .min ... .max), radix: 36)
         let temporaryPath = "\(path).\(suffix).tmp"
         self.path = path
-        file = try DiskFile(creating: temporaryPath, as: path)
+        var file = try DiskFile(creating: temporaryPath, as: path)
+        file.cacheUse = cacheUse
+        self.file = file
         temporaryName = TemporaryName(path: temporaryPath)
     }
 

@@ -1,6 +1,7 @@
 internal import CVHDResync
 internal import Replication
 internal import Resync
+internal import Storage
 internal import VHDX
 
 /// What a call may be told beside its disks.
@@ -58,9 +59,9 @@ extension CallOptions {
         job.resync.hashProvider = try unsafe choice(
             options.hash_provider, "hash_provider",
             [VHDRESYNC_HASH_AUTO: .automatic, VHDRESYNC_HASH_OPENSSL: .openssl])
-        guard unsafe options.reserved == 0 else {
-            throw CodedError(.notSupported, "options hold something that is not known here")
-        }
+        job.resync.cacheUse = try unsafe choice(
+            options.cache_use, "cache_use",
+            [VHDRESYNC_CACHE_KEEP: .keep, VHDRESYNC_CACHE_DROP: .drop])
         let formats: [UInt32: DiskFormat] = [
             VHDRESYNC_FORMAT_AUTO: .automatic, VHDRESYNC_FORMAT_VHDX: .vhdx,
             VHDRESYNC_FORMAT_RAW: .raw,

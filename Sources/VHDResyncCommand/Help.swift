@@ -29,6 +29,7 @@ enum Help {
               --jobs N           threads that read and hash [one per processor]
               --compare HOW      'hash' for SHA-256, or 'bytes' [hash]
               --hash-provider P  'openssl', or 'auto' for the fastest there is [auto]
+              --cache HOW        'keep' what was read in memory, or 'drop' it [keep]
           -n, --dry-run          count what differs, and write nothing
               --create           make the replica if it does not exist
               --parent IMAGE     with --create: store what differs from IMAGE alone

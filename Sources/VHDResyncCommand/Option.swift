@@ -10,6 +10,7 @@ enum Option: Int32, CaseIterable, Sendable {
     case jobs
     case compare
     case hashProvider
+    case cache
     case create
     case parent
     case parentPath
@@ -61,6 +62,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .jobs: "jobs"
         case .compare: "compare"
         case .hashProvider: "hash-provider"
+        case .cache: "cache"
         case .create: "create"
         case .parent: "parent"
         case .parentPath: "parent-path"
@@ -112,9 +114,9 @@ enum Option: Int32, CaseIterable, Sendable {
 
     var takesArgument: Bool {
         switch self {
-        case .output, .blockSize, .jobs, .compare, .hashProvider, .timeout, .progress, .parent,
-            .parentPath,
-            .apply, .journalDirectory, .primaryFormat, .replicaFormat, .disks, .remoteShell,
+        case .output, .blockSize, .jobs, .compare, .hashProvider, .cache, .timeout, .progress,
+            .parent, .parentPath, .apply, .journalDirectory, .primaryFormat, .replicaFormat, .disks,
+            .remoteShell,
             .remoteCommand, .certificate, .key, .authorities, .bandwidthLimit, .retry,
             .idleTimeout, .listen, .root, .allowPeer, .logFormat, .connectionLimit, .runLimit,
             .configuration, .stateFolder, .socket, .startTime:
@@ -131,7 +133,7 @@ enum Option: Int32, CaseIterable, Sendable {
         case .help, .version: true
         case .parentPath: !verb.isOfService
         case .json: verb != .agent && verb != .service
-        case .jobs, .hashProvider: verb != .info && verb != .check && !verb.isOfService
+        case .jobs, .hashProvider, .cache: verb != .info && verb != .check && !verb.isOfService
         case .timeout:
             verb != .info && verb != .check && verb != .agent && !verb.isOfService
         case .progress, .quiet:

@@ -37,6 +37,13 @@ enum OptionValues {
         return provider
     }
 
+    static func cacheUse(_ text: String) throws(UsageError) -> CacheUse {
+        guard let use = CacheUse(rawValue: text) else {
+            throw .invalid("the page cache is left by 'keep' or 'drop', not by '\(text)'")
+        }
+        return use
+    }
+
     static func format(_ text: String) throws(UsageError) -> DiskFormat {
         guard let format = DiskFormat(rawValue: text) else {
             throw .invalid("a disk's format is 'auto', 'vhdx' or 'raw', not '\(text)'")

@@ -106,6 +106,7 @@ extension Invocation {
         case .jobs: options.workerCount = try OptionValues.jobs(argument)
         case .compare: options.comparison = try OptionValues.comparison(argument)
         case .hashProvider: options.hashProvider = try OptionValues.hashProvider(argument)
+        case .cache: options.cacheUse = try OptionValues.cacheUse(argument)
         case .timeout: timeout = try OptionValues.timeout(argument)
         case .progress: progress = try OptionValues.progress(argument)
         case .inPlace: options.writeMethod = .inPlace

@@ -19,6 +19,8 @@ struct ImageChain {
     static let maximumDepth = 256
 
     private let search: ParentSearch
+    /// That of the first image, and of all others.
+    private let cacheUse: CacheUse
     /// The files that are open already, from the first image on.
     private var opened: [FileFingerprint]
     /// The folder of the first image, then those of the search, all as the system resolves them.
@@ -27,6 +29,7 @@ struct ImageChain {
     /// A chain that starts with an open image.
     init(startingWith image: borrowing DiskFile, _ search: ParentSearch) {
         self.search = search
+        cacheUse = image.cacheUse
         opened = [image.openingFingerprint]
     }
 
@@ -70,7 +73,8 @@ struct ImageChain {
     private func candidate(
         at place: Place, of path: String, _ locator: ParentLocator
     ) throws(VHDXError) -> DiskFile? {
-        guard let file = try open(place, of: path) else { return nil }
+        guard var file = try open(place, of: path) else { return nil }
+        file.cacheUse = cacheUse
         // Before anything else of it is believed: is it the one that is looked for?
         let found = try ImageLayout.readHeader(from: file).header.dataWriteGUID
         guard locator.names(found) else {
@@ -180,9 +184,9 @@ extension ImageReader where File == DiskFile {
     /// Opens an image by path with all that it builds on, with locks that keep writers away.
     public init(
         openingImageAt path: String, parents: ParentSearch = ParentSearch(),
-        acceptsMark: Bool = false
+        acceptsMark: Bool = false, cacheUse: CacheUse = .keep
     ) throws(VHDXError) {
-        let file = try DiskFile.openImage(at: path, for: .reading)
+        let file = try DiskFile.openImage(at: path, for: .reading, cacheUse)
         var chain = ImageChain(startingWith: file, parents)
         try self.init(file, acceptsMark: acceptsMark) { (locator) throws(VHDXError) in
             try chain.parent(of: path, locator)

@@ -123,10 +123,13 @@ extension ImageReader where File == DiskFile {
 
 extension DiskFile {
     /// Opens and locks the file of an image.
-    static func openImage(at path: String, for access: Access) throws(VHDXError) -> DiskFile {
-        let file = try onFile { () throws(FileError) in
+    static func openImage(
+        at path: String, for access: Access, _ cacheUse: CacheUse = .keep
+    ) throws(VHDXError) -> DiskFile {
+        var file = try onFile { () throws(FileError) in
             try DiskFile(opening: path, for: access)
         }
+        file.cacheUse = cacheUse
         try onFile { () throws(FileError) in try file.lock(for: access) }
         return file
     }

@@ -207,9 +207,9 @@ extension ImageWriter where File == DiskFile {
     /// on, with locks that keep writers away.
     public init(
         openingImageAt path: String, parents: ParentSearch = ParentSearch(),
-        acceptsMark: Bool = false
+        acceptsMark: Bool = false, cacheUse: CacheUse = .keep
     ) throws(VHDXError) {
-        let file = try DiskFile.openImage(at: path, for: .writing)
+        let file = try DiskFile.openImage(at: path, for: .writing, cacheUse)
         var chain = ImageChain(startingWith: file, parents)
         try self.init(file, acceptsMark: acceptsMark) { (locator) throws(VHDXError) in
             try chain.parent(of: path, locator)

@@ -173,6 +173,7 @@ import Testing
             ("compare", { o, _ in o.compare = 2 }),
             ("write_method", { o, _ in o.write_method = 3 }),
             ("hash_provider", { o, _ in o.hash_provider = 2 }),
+            ("cache_use", { o, _ in o.cache_use = 2 }),
             ("primary_format", { o, _ in o.primary_format = 3 }),
             ("replica_format", { o, _ in o.replica_format = .max }),
             ("interval of progress", { o, _ in o.progress_interval_ms = 9 }),

@@ -1,5 +1,6 @@
 import Replication
 import Resync
+import Storage
 import Testing
 
 @testable import VHDResyncCommand
@@ -81,6 +82,10 @@ import Testing
         #expect(invocation.isQuiet)
         #expect(try self.invocation("-nq a b").options.isDryRun)
         #expect(try self.invocation("a b --jobs 2 --jobs 5").options.workerCount == 5)
+        #expect(try self.invocation("a b").options.cacheUse == .keep)
+        for words in ["a b", "map a -o m", "diff a b", "apply d b", "recover b", "agent --stdio"] {
+            #expect(try self.invocation(words + " --cache drop").options.cacheUse == .drop)
+        }
     }
 
     @Test func waysOfWriting() throws {
@@ -136,9 +141,10 @@ import Testing
             "a b --jobs", "map a -o", "map a --output",
             // Values.
             "a b --jobs 0", "a b --block-size 5000", "a b --compare crc", "a b --progress bar",
-            "a b --timeout never",
+            "a b --timeout never", "a b --cache direct",
             // Options of other verbs, and of no dry run.
             "info a --quiet", "info a --progress none", "info a --timeout 1", "info a --jobs 1",
+            "info a --cache drop", "check a --cache drop",
             "info a --block-size 4K", "map a -o m --compare hash", "map a -o m --dry-run",
             "map a -o m --reuse n", "diff a b --reuse",
             "map a -o m --create", "map a -o m --verify", "diff a b --dry-run", "diff a b --create",

@@ -30,6 +30,19 @@ int64_t csystem_seek_data(int descriptor, uint64_t offset);
 /// lseek(2) with SEEK_HOLE: the first byte at or after `offset` that lies in a hole, or -1.
 int64_t csystem_seek_hole(int descriptor, uint64_t offset);
 
+// MARK: The page cache
+
+/// Bytes in a page of memory.
+uint64_t csystem_page_byte_count(void);
+
+/// Which pages of a range, which starts with a page, are in the page cache: 1 or 0 for each in `pages`.
+/// 0, or an errno: EPERM where the system does not tell this process of somebody else's file.
+int csystem_cached_pages(int descriptor, uint64_t offset, uint64_t page_count, uint8_t *pages);
+
+/// posix_fadvise(2) with POSIX_FADV_DONTNEED: the system forgets the clean pages that lie wholly in the
+/// range, and begins to write the others. A hint.
+void csystem_drop_cache(int descriptor, uint64_t offset, uint64_t count);
+
 // MARK: Copies of files
 
 /// ioctl(2) with FICLONE: `to` shares all content of `from`. 0, or an errno.

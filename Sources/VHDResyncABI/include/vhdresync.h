@@ -110,6 +110,10 @@ void vhdresync_text_free(char *text);
 #define VHDRESYNC_HASH_AUTO 0u    /* the fastest that this processor has */
 #define VHDRESYNC_HASH_OPENSSL 1u /* OpenSSL alone */
 
+/* What becomes of the page cache: `cache_use`. */
+#define VHDRESYNC_CACHE_KEEP 0u /* what was read and written stays in it, as the system sees fit */
+#define VHDRESYNC_CACHE_DROP 1u /* what was not in it before is given back */
+
 /* How a replica is written: `write_method`. */
 #define VHDRESYNC_WRITE_JOURNAL 0u  /* from a journal beside it that holds everything */
 #define VHDRESYNC_WRITE_CLONE 1u    /* the same, to a clone that then takes its place */
@@ -163,7 +167,7 @@ typedef struct vhdresync_options {
     const char *key;
     const char *authorities;
     uint32_t hash_provider; /* VHDRESYNC_HASH_... */
-    uint32_t reserved;      /* 0 */
+    uint32_t cache_use;     /* VHDRESYNC_CACHE_... */
 } vhdresync_options;
 
 /* MARK: Progress */
