@@ -1,3 +1,4 @@
+public import Storage
 public import VHDX
 
 /// A disk that can be read, as virtual bytes with extents.
@@ -11,8 +12,18 @@ public protocol BlockSource: ~Copyable, Sendable {
     /// What is known of a range without reading it: extents in order that cover it.
     func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent]
 
+    /// Where content of a range is stored, as far as that is known: parts of the range, in order.
+    ///
+    /// Where two disks have the same place, they have the same content. Not to be asked once the disk
+    /// was written to.
+    func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange]
+
     /// Fills the buffer with content at a virtual offset.
     ///
     /// - Precondition: the bytes lie on the disk.
     func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError)
+}
+
+extension BlockSource where Self: ~Copyable {
+    public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] { [] }
 }

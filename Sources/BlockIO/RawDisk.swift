@@ -26,6 +26,11 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
         return try onRawFile { () throws(FileError) in try HoleScan.extents(of: file, in: range) }
     }
 
+    public func storedRanges(in range: Range<UInt64>) -> [StoredRange] {
+        checkPrecondition(range)
+        return file.storedRanges(in: range)
+    }
+
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
         checkPrecondition(offset..<offset + UInt64(buffer.byteCount))
         do throws(FileError) {

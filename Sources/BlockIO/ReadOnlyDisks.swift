@@ -1,4 +1,4 @@
-internal import Storage
+public import Storage
 public import VHDX
 
 /// A disk of zeros: what a disk that does not exist yet would read as.
@@ -38,6 +38,11 @@ public struct ResizedDisk<Source: BlockSource & ~Copyable>: ~Copyable, BlockSour
         return extents
     }
 
+    public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
+        let kept = range.clamped(to: 0..<source.virtualSize)
+        return kept.isEmpty ? [] : try source.storedRanges(in: kept)
+    }
+
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
         let size = source.virtualSize
         let count = offset < size ? Int(min(UInt64(buffer.byteCount), size - offset)) : 0
@@ -61,6 +66,10 @@ public struct ReadOnlyTarget<Source: BlockSource & ~Copyable>: ~Copyable, BlockT
 
     public func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
         try source.extents(in: range)
+    }
+
+    public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
+        try source.storedRanges(in: range)
     }
 
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {

@@ -20,6 +20,13 @@ public enum ReplicaDisk: ~Copyable, ReplicaTarget {
         }
     }
 
+    public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
+        switch self {
+        case .image(let disk): try disk.storedRanges(in: range)
+        case .raw(let disk): disk.storedRanges(in: range)
+        }
+    }
+
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
         switch self {
         case .image(let disk): try disk.read(into: &buffer, at: offset)

@@ -20,6 +20,13 @@ public enum SourceDisk: ~Copyable, BlockSource, Sendable {
         }
     }
 
+    public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
+        switch self {
+        case .image(let reader): try reader.storedRanges(in: range)
+        case .raw(let disk): disk.storedRanges(in: range)
+        }
+    }
+
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
         switch self {
         case .image(let reader): try reader.read(into: &buffer, at: offset)

@@ -14,6 +14,15 @@ enum Pass: Sendable {
     /// Digests of a disk whose blocks were counted before.
     case verify
 
+    /// Whether where the disks' content is stored says of it what there is to be found out: neither is
+    /// written to meanwhile, and nothing that was written is to be proven.
+    var looksForSharedContent: Bool {
+        switch self {
+        case .record, .compare: true
+        case .resynchronize, .digest, .verify: false
+        }
+    }
+
     var writes: Bool { if case .resynchronize = self { true } else { false } }
 
     var records: Bool { if case .record = self { true } else { false } }
@@ -59,7 +68,8 @@ struct BlockComparison: Sendable {
         for (index, bytes) in places.enumerated() {
             let zeroDigest = bytes.count == zeros.blockSize ? zeros.block : zeros.lastBlock
             let primaryIsZero =
-                !item.readsPrimary || ZeroScan.isZero(worker.primary.bytes.extracting(bytes))
+                item.readsPrimary
+                ? ZeroScan.isZero(worker.primary.bytes.extracting(bytes)) : !item.isShared
             var finding = Finding(
                 primaryDigest: zeroDigest, replicaDigest: zeroDigest, differs: false,
                 primaryIsZero: primaryIsZero)
@@ -109,6 +119,7 @@ struct BlockComparison: Sendable {
     private func isEqual(
         _ item: WorkItem, _ bytes: Range<Int>, primaryIsZero: Bool, _ worker: borrowing Worker
     ) -> Bool {
+        if item.isShared { return true }
         guard item.readsReplica else { return primaryIsZero }
         guard item.readsPrimary else {
             return ZeroScan.isZero(worker.replica.bytes.extracting(bytes))

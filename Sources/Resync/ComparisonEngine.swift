@@ -80,7 +80,9 @@ struct ComparisonEngine: Sendable {
                 range: position..<end, blockSize: options.blockSize,
                 primary: try onDisk(.primary) { () throws(VHDXError) in
                     try primary.extents(in: position..<end)
-                }, replica: content, held: known.held)
+                }, replica: content, held: known.held,
+                shared: try shared(in: position..<end, content, primary, replica),
+                readsShared: options.comparison == .hash)
             countUnread(plan)
             if plan.items.isEmpty, known.held.isEmpty {
                 let count = UInt64(plan.blockCount)
@@ -141,6 +143,24 @@ struct ComparisonEngine: Sendable {
         let count = range.byteCount.dividedRoundingUp(by: UInt64(options.blockSize))
         return ReplicaContent(
             runs, zeros: (first..<first + count).map(zeros.digest(ofBlock:)))
+    }
+
+    /// What both disks have in a window because it is stored once.
+    private func shared(
+        in range: Range<UInt64>, _ content: ReplicaContent,
+        _ primary: borrowing some BlockSource & ~Copyable,
+        _ replica: borrowing some BlockTarget & ~Copyable
+    ) throws(ResyncError) -> [Range<UInt64>] {
+        guard pass.looksForSharedContent, case .disk = content, content.mayHoldData else {
+            return []
+        }
+        let ofReplica = try onDisk(.replica) { () throws(VHDXError) in
+            try replica.storedRanges(in: range)
+        }
+        guard !ofReplica.isEmpty else { return [] }
+        return SharedContent.ranges(
+            try onDisk(.primary) { () throws(VHDXError) in try primary.storedRanges(in: range) },
+            ofReplica)
     }
 
     /// Finds out all about the blocks of a window that have to be read, and brings the replica up to
@@ -205,7 +225,13 @@ struct ComparisonEngine: Sendable {
         if let sink {
             counts.bytesHashed += try record(findings, item, range, worker: &worker, in: sink)
         }
-        if pass.countsBlocks { counts.blocksCompared = UInt64(item.count) }
+        if pass.countsBlocks {
+            if item.readsAny {
+                counts.blocksCompared = UInt64(item.count)
+            } else {
+                counts.blocksSkipped = UInt64(item.count)
+            }
+        }
         if pass.countsDifferences, !pass.records || sink != nil {
             counts.blocksDiffering = UInt64(findings.count { $0.differs })
             for (index, finding) in findings.enumerated()

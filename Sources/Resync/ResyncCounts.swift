@@ -3,7 +3,8 @@ public struct ResyncCounts: Equatable, Sendable {
     /// Virtual size of the disk in bytes; 0 until it is open.
     public var virtualSize: UInt64 = 0
     public var blocksTotal: UInt64 = 0
-    /// Blocks that read as zeros on both sides by the formats' own word, and were not read.
+    /// Blocks that were not read: by the formats' own word both sides read as zeros, or, in a comparison of
+    /// bytes, by the file system's word both are stored in the same place.
     public var blocksSkipped: UInt64 = 0
     /// Blocks that were read on at least one side.
     public var blocksCompared: UInt64 = 0

@@ -12,6 +12,11 @@ struct WorkItem: Equatable, Sendable {
     var count: Int
     var readsPrimary: Bool
     var readsReplica: Bool
+    /// Whether both sides are known to have the same content. Where that is not read, nothing else is
+    /// known of it.
+    var isShared = false
+
+    var readsAny: Bool { readsPrimary || readsReplica }
 }
 
 /// The blocks of a window, and which of them have to be read on which side.
@@ -51,10 +56,11 @@ struct WindowPlan: Equatable, Sendable {
     }
 
     /// Plans the reading: space that is zero by the word of both sides is left out, and so is what is
-    /// known already.
+    /// known already. Of what is stored once for both sides the primary is read, or, without
+    /// `readsShared`, neither.
     init(
         range: Range<UInt64>, blockSize: Int, primary: [Extent], replica: ReplicaContent,
-        held: [HeldBlocks] = []
+        held: [HeldBlocks] = [], shared: [Range<UInt64>] = [], readsShared: Bool = true
     ) {
         self.range = range
         self.blockSize = blockSize
@@ -72,13 +78,37 @@ struct WindowPlan: Equatable, Sendable {
                 }
             }
         }
+        let isShared = blocks(within: shared)
         let largest = max(1, Self.bytesAtOnce / blockSize)
         for index in 0..<blockCount where primaryIsData[index] || replicaIsData[index] {
             if !held.isEmpty, isHeld[index] { continue }
+            guard !isShared.isEmpty, isShared[index], primaryIsData[index], replicaIsData[index]
+            else {
+                items.append(
+                    block: index, readsPrimary: primaryIsData[index],
+                    readsReplica: replicaIsData[index], atMost: largest)
+                continue
+            }
             items.append(
-                block: index, readsPrimary: primaryIsData[index],
-                readsReplica: replicaIsData[index], atMost: largest)
+                block: index, readsPrimary: readsShared, readsReplica: false, isShared: true,
+                atMost: readsShared ? largest : .max)
         }
+    }
+
+    /// For each block of the window, whether it lies wholly in one of the ranges; empty where none does.
+    private func blocks(within ranges: [Range<UInt64>]) -> [Bool] {
+        guard !ranges.isEmpty else { return [] }
+        var isWithin = [Bool](repeating: false, count: blockCount)
+        for found in ranges {
+            let start = (found.lowerBound - range.lowerBound)
+                .dividedRoundingUp(by: UInt64(blockSize))
+            let end =
+                found.upperBound == range.upperBound
+                ? UInt64(blockCount) : (found.upperBound - range.lowerBound) / UInt64(blockSize)
+            guard start < end else { continue }
+            for index in Int(start)..<Int(end) { isWithin[index] = true }
+        }
+        return isWithin
     }
 
     private func blocksWithData(_ content: ReplicaContent) -> [Bool] {
@@ -115,17 +145,19 @@ struct WindowPlan: Equatable, Sendable {
 extension [WorkItem] {
     /// Adds a block: to the last item, where that ends before it, reads the same sides, and has room.
     mutating func append(
-        block index: Int, readsPrimary: Bool, readsReplica: Bool, atMost largest: Int
+        block index: Int, readsPrimary: Bool, readsReplica: Bool, isShared: Bool = false,
+        atMost largest: Int
     ) {
         if let last = last, last.first + last.count == index, last.count < largest,
-            last.readsPrimary == readsPrimary, last.readsReplica == readsReplica
+            last.readsPrimary == readsPrimary, last.readsReplica == readsReplica,
+            last.isShared == isShared
         {
             self[count - 1].count += 1
         } else {
             append(
                 WorkItem(
                     index: count, first: index, count: 1, readsPrimary: readsPrimary,
-                    readsReplica: readsReplica))
+                    readsReplica: readsReplica, isShared: isShared))
         }
     }
 }

@@ -54,10 +54,18 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
     ///
     /// A hint that is sound in one direction: what is outside reads as zeros.
     func nextData(from offset: UInt64, limit: UInt64) throws(FileError) -> Range<UInt64>?
+
+    /// Where content is stored, as far as that is known: parts of a range, in order.
+    ///
+    /// What has the same place in two files is the same content. Not to be asked of a file that this
+    /// process has written to: what it says then may be about the content before.
+    func storedRanges(in range: Range<UInt64>) -> [StoredRange]
 }
 
 extension RandomAccessFile where Self: ~Copyable {
     public func startWriting(_ range: Range<UInt64>) {}
+
+    public func storedRanges(in range: Range<UInt64>) -> [StoredRange] { [] }
 
     /// Begins to write to the device all that was written. A hint, as for a range.
     public func startWriting() {

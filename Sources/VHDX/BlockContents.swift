@@ -56,6 +56,27 @@ enum BlockContents {
         return ranges
     }
 
+    /// Where content of the range that the places cover is stored, as far as that is known.
+    static func storedRanges<File: RandomAccessFile & ~Copyable>(
+        of places: [PlacedRange], of file: borrowing ImageFile<File>, parent: ImageParent<File>?
+    ) throws(VHDXError) -> [StoredRange] {
+        var ranges: [StoredRange] = []
+        for place in places {
+            switch (place.placement, parent) {
+            case (.file(let position), _):
+                let stored = file.storedRanges(in: position..<position + place.range.byteCount)
+                ranges += stored.map { stored in
+                    stored.moved(
+                        to: place.range.lowerBound + (stored.range.lowerBound - position))
+                }
+            case (.parent, let parent?):
+                ranges += try parent.storedRanges(in: place.range)
+            case (.zeros, _), (.parent, nil): break
+            }
+        }
+        return ranges
+    }
+
     /// Splits an allocated range by the holes of the file. A file system may know of none.
     private static func append(
         _ range: Range<UInt64>, at place: UInt64,

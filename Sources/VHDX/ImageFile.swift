@@ -55,6 +55,12 @@ struct ImageFile<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
         return try base.nextData(from: offset, limit: limit)
     }
 
+    /// Where content is stored, but for what the log holds.
+    func storedRanges(in range: Range<UInt64>) -> [StoredRange] {
+        guard range.upperBound <= baseByteCount, !overlay.intersects(range) else { return [] }
+        return base.storedRanges(in: range)
+    }
+
     /// Reads a structure of known size.
     func structure(
         _ structure: Structure, at offset: UInt64, count: Int

@@ -63,6 +63,12 @@ public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
         if !beyond.isEmpty { ranges.append(ContentRange(range: beyond, isZero: true)) }
         return ranges
     }
+
+    /// Where content of a range is stored, as far as that is known.
+    func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
+        let present = range.clamped(to: 0..<reader.geometry.virtualSize)
+        return present.isEmpty ? [] : try reader.storedRanges(in: present)
+    }
 }
 
 extension Geometry {

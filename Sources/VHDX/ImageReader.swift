@@ -71,6 +71,12 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         try BlockContents.ranges(of: places(of: range), of: file, parent: parent)
     }
 
+    /// Where content of a range is stored, as far as that is known, in order: the image's own and that of
+    /// its parents.
+    public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
+        try BlockContents.storedRanges(of: places(of: range), of: file, parent: parent)
+    }
+
     /// Fills the buffer with content at a virtual offset.
     ///
     /// - Precondition: the bytes lie on the disk.

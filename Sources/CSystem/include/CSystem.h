@@ -30,6 +30,25 @@ int64_t csystem_seek_data(int descriptor, uint64_t offset);
 /// lseek(2) with SEEK_HOLE: the first byte at or after `offset` that lies in a hole, or -1.
 int64_t csystem_seek_hole(int descriptor, uint64_t offset);
 
+/// Whether the file lies on a file system where files share content, and where FIEMAP gives the same
+/// addresses for it: 1 or 0.
+int csystem_has_common_places(int descriptor);
+
+/// A run of bytes of a file, with the flags of FIEMAP.
+struct csystem_extent {
+    uint64_t offset;
+    /// Where the file system has it.
+    uint64_t place;
+    uint64_t count;
+    uint32_t flags;
+};
+
+/// ioctl(2) with FS_IOC_FIEMAP, after all of the file was written to its device: the extents of a range
+/// from its start on, of which `capacity` are told at most. How many, or a negative errno.
+int csystem_extents(
+    int descriptor, uint64_t offset, uint64_t count, struct csystem_extent *extents, uint32_t capacity
+);
+
 // MARK: The page cache
 
 /// Bytes in a page of memory.

@@ -206,7 +206,7 @@ typedef struct vhdresync_progress {
     uint64_t bytes_done;   /* of this phase: what it is through with, */
     uint64_t bytes_to_do;  /* and all of it */
     uint64_t blocks_total;
-    uint64_t blocks_skipped; /* stored on neither side, and not read */
+    uint64_t blocks_skipped; /* not read: stored on neither side or, by bytes, once for both */
     uint64_t blocks_compared;
     uint64_t blocks_differing;
     uint64_t bytes_compared;
