@@ -380,7 +380,7 @@ def zeros(bench, base):
 def two_images(bench, name, expected):
     """Two images that read the same and store it in other ways."""
     primary, replica = (FOLDER / f"{name}-{side}.vhdx" for side in ("primary", "replica"))
-    title = {"zeros": "mostly zeros"}.get(name, name)
+    title = {"zeros": "mostly zeros, half the disk"}.get(name, name)
     contestants = [
         bench.ours("vhdresync", primary, replica, expected=expected),
         Contestant("qemu-img compare", peers.qemu_compare(primary, replica)),

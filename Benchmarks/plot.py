@@ -2,6 +2,8 @@
 
 from html import escape
 
+from measuring import GIB
+
 # Pairs that are drawn.
 PAIRS = [
     "identical",
@@ -12,7 +14,7 @@ PAIRS = [
     "20 % changed, compressible",
     "empty replica",
     "fragmented",
-    "mostly zeros",
+    "mostly zeros, half the disk",
 ]
 WIDTH, NAME_WIDTH, BAR_WIDTH = 880, 312, 480
 LINE, BAR, GAP, TOP = 22, 15, 36, 96
@@ -66,6 +68,8 @@ def draw(result):
         y += GAP
     height = y - GAP // 2
     machine = result["machine"]
+    size, data = (f"{result[key] / GIB:g} GiB" for key in ("baseSize", "baseData"))
+    title = f"Seconds for a disk of {size} with {data} of data"
     heading = (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; medians of"
         f" {result['runs']} runs. Shorter is better."
@@ -78,7 +82,7 @@ def draw(result):
             ".heading{font-size:17px;font-weight:600}.small{font-size:12px}.own{font-weight:600}"
             f"{style(LIGHT)}@media(prefers-color-scheme:dark){{{style(DARK)}}}</style>",
             f'<rect class="page" width="{WIDTH}" height="{height}"/>',
-            '<text class="text heading" x="16" y="28">Seconds for a disk of 4 GiB with 2 GiB of data</text>',
+            f'<text class="text heading" x="16" y="28">{title}</text>',
             f'<text class="faint small" x="16" y="48">{escape(heading)}</text>',
             '<text class="faint small" x="16" y="64">Each group has a scale of its own; a bar with a break'
             " is longer than there is room.</text>",
