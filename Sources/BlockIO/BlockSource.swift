@@ -12,6 +12,10 @@ public protocol BlockSource: ~Copyable, Sendable {
     /// What is known of a range without reading it: extents in order that cover it.
     func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent]
 
+    /// The first byte at or after `offset` that may be something other than zero, as far as that is known
+    /// at little cost; ``virtualSize`` where none follows.
+    func nextData(from offset: UInt64) throws(VHDXError) -> UInt64
+
     /// Where content of a range is stored, as far as that is known: parts of the range, in order.
     ///
     /// Where two disks have the same place, they have the same content. Not to be asked once the disk
@@ -25,5 +29,7 @@ public protocol BlockSource: ~Copyable, Sendable {
 }
 
 extension BlockSource where Self: ~Copyable {
+    public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 { offset }
+
     public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] { [] }
 }

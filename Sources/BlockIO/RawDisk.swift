@@ -26,6 +26,12 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
         return try onRawFile { () throws(FileError) in try HoleScan.extents(of: file, in: range) }
     }
 
+    public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        try onRawFile { () throws(FileError) in
+            try file.nextData(from: offset, limit: virtualSize)?.lowerBound ?? virtualSize
+        }
+    }
+
     public func storedRanges(in range: Range<UInt64>) -> [StoredRange] {
         checkPrecondition(range)
         return file.storedRanges(in: range)

@@ -13,6 +13,8 @@ public struct ZeroDisk: BlockSource {
         range.isEmpty ? [] : [Extent(range: range, state: .zero)]
     }
 
+    public func nextData(from offset: UInt64) -> UInt64 { virtualSize }
+
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) {
         buffer.clear()
     }
@@ -36,6 +38,13 @@ public struct ResizedDisk<Source: BlockSource & ~Copyable>: ~Copyable, BlockSour
             extents.append(Extent(range: start..<range.upperBound, state: .zero))
         }
         return extents
+    }
+
+    public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        let size = source.virtualSize
+        guard offset < size else { return max(offset, virtualSize) }
+        let next = try source.nextData(from: offset)
+        return next < size ? min(next, virtualSize) : virtualSize
     }
 
     public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
@@ -66,6 +75,10 @@ public struct ReadOnlyTarget<Source: BlockSource & ~Copyable>: ~Copyable, BlockT
 
     public func extents(in range: Range<UInt64>) throws(VHDXError) -> [Extent] {
         try source.extents(in: range)
+    }
+
+    public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        try source.nextData(from: offset)
     }
 
     public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {

@@ -20,6 +20,13 @@ public enum ReplicaDisk: ~Copyable, ReplicaTarget {
         }
     }
 
+    public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        switch self {
+        case .image(let disk): try disk.nextData(from: offset)
+        case .raw(let disk): try disk.nextData(from: offset)
+        }
+    }
+
     public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
         switch self {
         case .image(let disk): try disk.storedRanges(in: range)

@@ -20,6 +20,13 @@ public enum SourceDisk: ~Copyable, BlockSource, Sendable {
         }
     }
 
+    public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        switch self {
+        case .image(let reader): try reader.nextData(from: offset)
+        case .raw(let disk): try disk.nextData(from: offset)
+        }
+    }
+
     public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
         switch self {
         case .image(let reader): try reader.storedRanges(in: range)

@@ -14,6 +14,8 @@ struct ComparisonEngine: Sendable {
     let zeros: ZeroDigests
     /// Virtual bytes in a window.
     let windowByteCount: UInt64
+    /// Whether windows without content may be passed as one.
+    private let joinsEmptyWindows: Bool
     private let blocks: BlockComparison
 
     /// What the disks read as; nil in a comparison of bytes.
@@ -43,6 +45,8 @@ struct ComparisonEngine: Sendable {
         } catch {
             throw .outOfMemory(error)
         }
+        // Who names a window wants to be told of each.
+        joinsEmptyWindows = windowByteCount == nil
         self.windowByteCount =
             windowByteCount ?? WindowPlan.byteCount(forWorkers: pool.workerCount)
         precondition(self.windowByteCount.isMultiple(of: UInt64(options.blockSize)))
@@ -71,7 +75,7 @@ struct ComparisonEngine: Sendable {
         var position: UInt64 = 0
         while position < zeros.virtualSize {
             if let reason = monitor.stopReason { throw .stopped(reason) }
-            let end = min(position + windowByteCount, zeros.virtualSize)
+            var end = min(position + windowByteCount, zeros.virtualSize)
             let first = position / UInt64(options.blockSize)
             let known = try knowledge(
                 first..<end.dividedRoundingUp(by: UInt64(options.blockSize)))
@@ -85,7 +89,12 @@ struct ComparisonEngine: Sendable {
                 readsShared: options.comparison == .hash)
             countUnread(plan)
             if plan.items.isEmpty, known.held.isEmpty {
-                let count = UInt64(plan.blockCount)
+                var count = UInt64(plan.blockCount)
+                if joinsEmptyWindows, known.isLast, case .disk = content {
+                    let windows = try emptyWindows(from: end, primary, replica)
+                    count += countUnread(windows)
+                    end = windows.upperBound
+                }
                 primaryTree.append(zeroBlocks: count)
                 replicaTree.append(zeroBlocks: count)
                 resultTree.append(zeroBlocks: count)
@@ -143,6 +152,25 @@ struct ComparisonEngine: Sendable {
         let count = range.byteCount.dividedRoundingUp(by: UInt64(options.blockSize))
         return ReplicaContent(
             runs, zeros: (first..<first + count).map(zeros.digest(ofBlock:)))
+    }
+
+    /// The windows that follow and of which both disks say, at little cost, that they hold nothing.
+    private func emptyWindows(
+        from start: UInt64, _ primary: borrowing some BlockSource & ~Copyable,
+        _ replica: borrowing some BlockTarget & ~Copyable
+    ) throws(ResyncError) -> Range<UInt64> {
+        let ofPrimary = try onDisk(.primary) { () throws(VHDXError) in
+            try primary.nextData(from: start)
+        }
+        guard ofPrimary >= min(start + windowByteCount, zeros.virtualSize) else {
+            return start..<start
+        }
+        let ofReplica = try onDisk(.replica) { () throws(VHDXError) in
+            try replica.nextData(from: start)
+        }
+        let next = min(ofPrimary, ofReplica)
+        let end = next < zeros.virtualSize ? next / windowByteCount * windowByteCount : next
+        return start..<max(start, end)
     }
 
     /// What both disks have in a window because it is stored once.
@@ -354,6 +382,16 @@ struct ComparisonEngine: Sendable {
         }
         count(plan.range.byteCount - plannedBytes, in: &counts)
         monitor.add(counts)
+    }
+
+    /// Counts a range of blocks that nobody has to look at, and says how many they are.
+    private func countUnread(_ range: Range<UInt64>) -> UInt64 {
+        let count = range.byteCount.dividedRoundingUp(by: UInt64(options.blockSize))
+        var counts = ResyncCounts()
+        if pass.countsBlocks { counts.blocksSkipped = count }
+        self.count(range.byteCount, in: &counts)
+        monitor.add(counts)
+        return count
     }
 
     /// What the pass is through with.

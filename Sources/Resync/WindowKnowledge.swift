@@ -58,6 +58,13 @@ struct WindowKnowledge: Sendable {
     /// Whether, in a pass that records, the primary is only hashed: what stands against it is not known
     /// yet.
     var isPrimaryWantedAlone = false
+    /// Whether nothing is known of any window from this one on.
+    private(set) var isLast = false
 
-    static let nothing = WindowKnowledge()
+    /// Nothing, of this window and all that follow.
+    static let nothing = {
+        var knowledge = WindowKnowledge()
+        knowledge.isLast = true
+        return knowledge
+    }()
 }

@@ -157,9 +157,13 @@ extension BlockAllocationTable {
         _ file: borrowing ImageFile<some RandomAccessFile & ~Copyable>, into space: inout SpaceMap
     ) throws(VHDXError) -> ImageInfo.BlockStates {
         var scan = TableScan(table: self, space: space)
-        try forEachEntry(0..<geometry.entryCount, of: file) { (index, entry) throws(VHDXError) in
-            try scan.advance(to: index, of: file.name)
-            try scan.take(entry, at: index, of: file)
+        try forEachRun(0..<geometry.entryCount, of: file) { (run, entry) throws(VHDXError) in
+            try scan.advance(to: run.lowerBound, of: file.name)
+            if run.byteCount == 1 {
+                try scan.take(entry, at: run.lowerBound, of: file)
+            } else {
+                scan.take(zeroBlocks: run)
+            }
         }
         try scan.advance(to: geometry.entryCount, of: file.name)
         space = scan.space
@@ -172,18 +176,100 @@ extension BlockAllocationTable {
         _ indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
         _ body: (_ index: UInt64, _ entry: BATEntry) throws(VHDXError) -> Void
     ) throws(VHDXError) {
+        try forEachRun(indices, of: file) { (run, entry) throws(VHDXError) in
+            for index in run { try body(index, entry) }
+        }
+    }
+
+    /// As above, with the zero blocks that stand together in a chunk at once: some programs say of each
+    /// block of a new disk that it is zero.
+    private func forEachRun(
+        _ indices: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>,
+        _ body: (_ run: Range<UInt64>, _ entry: BATEntry) throws(VHDXError) -> Void
+    ) throws(VHDXError) {
+        let zeroBlock = BATEntry(state: .zero)
         var rest = indices
         while let data = try dataEntries(in: rest, of: file) {
             let entries = data.clamped(to: data.lowerBound..<data.lowerBound + Self.entriesInAScan)
             let bytes = try file.structure(
                 .blockAllocationTable, at: position(ofEntry: entries.lowerBound),
                 count: Int(entries.byteCount) * BATEntry.byteCount)
-            for slot in 0..<entries.byteCount {
-                let raw = bytes.rawSpan.load(UInt64.self, at: Int(slot) * BATEntry.byteCount)
-                if raw != 0 { try body(entries.lowerBound + slot, BATEntry(rawValue: raw)) }
+            let words = bytes.rawSpan
+            func entry(_ index: UInt64) -> BATEntry {
+                let slot = Int(index - entries.lowerBound)
+                return BATEntry(rawValue: words.load(UInt64.self, at: slot * BATEntry.byteCount))
+            }
+            var index = entries.lowerBound
+            while index < entries.upperBound {
+                let first = entry(index)
+                var end = index + 1
+                if first == zeroBlock {
+                    let limit = min(entries.upperBound, geometry.endOfPayloadEntries(from: index))
+                    while end < limit, entry(end) == zeroBlock { end += 1 }
+                }
+                if first.rawValue != 0 { try body(index..<end, first) }
+                index = end
             }
             rest = entries.upperBound..<indices.upperBound
         }
+    }
+
+    /// The first payload block at or after one for which the file has content; nil where none follows.
+    /// What is changed in memory counts too.
+    func nextStoredBlock(
+        from block: UInt64, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> UInt64? {
+        let start = geometry.entryIndex(ofBlock: block)
+        var next = firstChangedEntry(from: start)
+        var rest = start..<min(next ?? geometry.entryCount, geometry.entryCount)
+        // More at once the longer there is nothing: most often the first few tell.
+        var count = MetadataPages.wordCount
+        while !rest.isEmpty, let data = try dataEntries(in: rest, of: file) {
+            let entries = data.clamped(to: data.lowerBound..<data.lowerBound + count)
+            if let found = try firstEntry(in: entries, of: file) {
+                next = found
+                break
+            }
+            rest = entries.upperBound..<rest.upperBound
+            count = min(2 * count, Self.entriesInAScan)
+        }
+        guard let next else { return nil }
+        switch geometry.role(ofEntry: next) {
+        case .payloadBlock(let block): return block
+        // What it is for stands in front of it.
+        case .sectorBitmap(let chunk):
+            return min((chunk + 1) * geometry.chunkRatio, geometry.payloadBlockCount - 1)
+        case .unused: return nil
+        }
+    }
+
+    /// The first entry with content in pages that were changed.
+    private func firstChangedEntry(from index: UInt64) -> UInt64? {
+        var first: UInt64?
+        for (position, words) in pages.changedPages {
+            let start = (position - region.fileOffset) / UInt64(BATEntry.byteCount)
+            for (slot, word) in words.enumerated()
+            where BATEntry(rawValue: word).mayHoldContent {
+                let found = start + UInt64(slot)
+                if found >= index, found < first ?? .max { first = found }
+            }
+        }
+        return first
+    }
+
+    private func firstEntry(
+        in entries: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
+    ) throws(VHDXError) -> UInt64? {
+        let bytes = try file.structure(
+            .blockAllocationTable, at: position(ofEntry: entries.lowerBound),
+            count: Int(entries.byteCount) * BATEntry.byteCount)
+        let words = bytes.rawSpan
+        for slot in 0..<entries.byteCount {
+            let entry = BATEntry(
+                rawValue: words.load(UInt64.self, at: Int(slot) * BATEntry.byteCount))
+            if entry.mayHoldContent { return entries.lowerBound + slot }
+        }
+        return nil
     }
 
     /// The next entries that may be other than zero.
@@ -260,6 +346,15 @@ struct TableScan: Sendable {
                 chunkInNeed = table.geometry.chunk(ofBlock: block)
             }
         }
+    }
+
+    /// Counts zero blocks, whose entries stand together in one chunk.
+    mutating func take(zeroBlocks run: Range<UInt64>) {
+        guard case .payloadBlock(let block) = table.geometry.role(ofEntry: run.lowerBound)
+        else { return }
+        let count = min(run.byteCount, table.geometry.payloadBlockCount - block)
+        states.notPresent -= count
+        states.zero += count
     }
 
     private mutating func count(_ state: PayloadBlockState?) {

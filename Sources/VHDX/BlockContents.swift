@@ -36,6 +36,20 @@ enum BlockContents {
         }
     }
 
+    /// The first byte at or after `offset` that may be something other than zero, where this is the first
+    /// block from there on that the image's own table says something of.
+    static func nextData<File: RandomAccessFile & ~Copyable>(
+        from offset: UInt64, storedBlock: UInt64?, _ geometry: Geometry,
+        parent: ImageParent<File>?
+    ) throws(VHDXError) -> UInt64 {
+        var next = geometry.virtualSize
+        if let storedBlock {
+            next = max(offset, geometry.virtualRange(ofBlock: storedBlock).lowerBound)
+        }
+        guard let parent, next > offset else { return next }
+        return min(next, try parent.nextData(from: offset))
+    }
+
     /// What is known of the range that the places cover.
     static func ranges<File: RandomAccessFile & ~Copyable>(
         of places: [PlacedRange], of file: borrowing ImageFile<File>, parent: ImageParent<File>?

@@ -57,6 +57,13 @@ public struct Geometry: Equatable, Sendable {
         return block < payloadBlockCount ? .payloadBlock(block) : .unused
     }
 
+    /// Behind the last entry of a payload block that stands in a chunk with this one, itself one or that of
+    /// a sector bitmap.
+    func endOfPayloadEntries(from index: UInt64) -> UInt64 {
+        let (chunk, place) = index.quotientAndRemainder(dividingBy: chunkRatio + 1)
+        return place < chunkRatio ? chunk * (chunkRatio + 1) + chunkRatio : index
+    }
+
     /// Bytes of a sector bitmap block: one bit for each sector of a chunk, [MS-VHDX] 2.4.
     static let bitmapByteCount: UInt64 = .mebibyte
 

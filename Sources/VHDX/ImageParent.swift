@@ -64,6 +64,15 @@ public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
         return ranges
     }
 
+    /// The first byte at or after `offset` that may be something other than zero; `UInt64.max` where none
+    /// follows.
+    func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        let size = reader.geometry.virtualSize
+        guard offset < size else { return .max }
+        let next = try reader.nextData(from: offset)
+        return next < size ? next : .max
+    }
+
     /// Where content of a range is stored, as far as that is known.
     func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
         let present = range.clamped(to: 0..<reader.geometry.virtualSize)

@@ -71,6 +71,17 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         try BlockContents.ranges(of: places(of: range), of: file, parent: parent)
     }
 
+    /// The first byte at or after `offset` that may be something other than zero, by the word of the
+    /// tables alone; the size of the disk where none follows.
+    public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        guard offset < geometry.virtualSize else { return geometry.virtualSize }
+        let block = try map.withLock { (map) throws(VHDXError) in
+            try map.table.nextStoredBlock(from: offset / geometry.blockSize, of: file)
+        }
+        return try BlockContents.nextData(
+            from: offset, storedBlock: block, geometry, parent: parent)
+    }
+
     /// Where content of a range is stored, as far as that is known, in order: the image's own and that of
     /// its parents.
     public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {

@@ -49,6 +49,11 @@ struct MetadataPages: Sendable {
         changed.insert(position)
     }
 
+    /// The words of the changed pages, by where they stand in the file.
+    var changedPages: [(position: UInt64, words: [UInt64])] {
+        changed.map { ($0, pages[$0] ?? []) }
+    }
+
     /// The changed pages as they are to stand on disk, in the order of the file.
     func logged() -> [LoggedPage] {
         changed.sorted().map { position in

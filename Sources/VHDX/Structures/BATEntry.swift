@@ -48,5 +48,9 @@ struct BATEntry: Equatable, Sendable, BitwiseCopyable {
     /// Whether the entry of a sector bitmap block, [MS-VHDX] 2.5.1.2, says that it is present.
     var isPresentBitmap: Bool { stateBits == PayloadBlockState.fullyPresent.rawValue }
 
+    /// Whether the file has content for it, or it says what it must not: without either, and without a
+    /// parent, the block reads as zeros.
+    var mayHoldContent: Bool { stateBits > PayloadBlockState.unmapped.rawValue }
+
     var reservedBits: UInt64 { rawValue & Self.reservedMask }
 }
