@@ -4,7 +4,7 @@ PACKAGES = libssl-dev liblz4-dev libsqlite3-dev pkg-config qemu-utils e2fsprogs 
 	python3 python3-venv python3-libvhdi openssl openssh-server openssh-client iproute2 lz4 gcc g++ mandoc
 RELEASE = swift build -c release --static-swift-stdlib --product
 
-.PHONY: demo test test-build bench bench-short bench-link fuzz lint build install uninstall setup packages \
+.PHONY: demo test test-build test-run bench bench-short bench-link fuzz lint build install uninstall setup packages \
 	oracles images clean
 
 # Makes a real disk and a stale replica of it, and brings the replica up to date.
@@ -22,9 +22,15 @@ TEST_BUILD ?= -c release -Xswiftc -enable-testing --scratch-path .build/tests
 test: setup
 	swift test $(TEST_BUILD) $(TEST_OPTIONS)
 
-# Builds them. Several `make test TEST_OPTIONS="--skip-build --ignore-lock ..."` may run at once then.
+# Builds the tests without running them.
 test-build: setup
 	swift build --build-tests $(TEST_BUILD)
+
+# Runs tests that are built. `swift test` locks what it has built, and this does not: several may run at once.
+BUNDLE ?= .build/tests/release/vhdresyncPackageTests.xctest
+
+test-run: setup
+	$(BUNDLE) --testing-library swift-testing $(TEST_OPTIONS)
 
 # Against cmp, qemu-img, rsync, others that are in PATH, and OpenSSL's own speed; a quarter of an hour. For parts of it,
 # BENCH_OPTIONS="--only identical,changed".
