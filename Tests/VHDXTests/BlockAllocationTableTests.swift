@@ -294,6 +294,54 @@ struct BlockAllocationTableTests {
         #expect(part == [ContentRange(range: (1 << 20) + 1..<(1 << 20) + 2, isZero: false)])
     }
 
+    @Test("The next data begins with the next block that the file has, whatever stands before it")
+    func nextData() throws {
+        // Past an entry of a sector bitmap, which stands after 4096 blocks of 1 MiB.
+        let stored: [UInt64] = [2, 4095, 4096, 6000]
+        let file = image(virtualSize: 9 << 30) { builder in
+            for block in stored { builder.addBlock(block, content: [1]) }
+            builder.addBlock(1, state: 2)
+            for block in 4500..<4600 as Range<UInt64> {
+                builder.addBlock(block, state: UInt64(block % 4))
+            }
+        }
+        let reader = try ImageReader(file)
+        let writer = try ImageWriter(file)
+        let positions: [UInt64] = [
+            0, 1, 2 << 20, (2 << 20) + 5, 3 << 20, 4095 << 20, (4096 << 20) + 7, 4097 << 20,
+            4550 << 20, 6000 << 20, 6001 << 20, (9 << 30) - 1, 9 << 30,
+        ]
+        for position in positions {
+            let block = stored.first { $0 >= position >> 20 }
+            let expected = block.map { max(position, $0 << 20) } ?? 9 << 30
+            #expect(try reader.nextData(from: position) == expected, "\(position)")
+            #expect(try writer.nextData(from: position) == expected, "\(position)")
+        }
+        // What is written counts at once, in front of what the file has and behind it.
+        try writer.fill(7, count: 512, at: 5000 << 20)
+        try writer.fill(7, count: 512, at: 8000 << 20)
+        #expect(try writer.nextData(from: 4097 << 20) == 5000 << 20)
+        #expect(try writer.nextData(from: 6001 << 20) == 8000 << 20)
+        #expect(try writer.nextData(from: 8001 << 20) == 9 << 30)
+        try writer.close()
+        #expect(try ImageReader(file).nextData(from: 6001 << 20) == 8000 << 20)
+    }
+
+    @Test("Opening counts blocks by their states, also where many are zero, up to the last one")
+    func countsStates() throws {
+        let file = image(virtualSize: (9 << 30) - (1 << 20)) { builder in
+            for block in 3..<9000 as Range<UInt64> where block % 1000 != 7 {
+                builder.addBlock(block, state: 2, at: 0)
+            }
+            builder.addBlock(7, content: [1])
+            builder.addBlock(1007, state: 3)
+        }
+        let states = try ImageReader(file).info.blockStates
+        #expect(states.zero == 8997 - 9)
+        #expect(states.fullyPresent == 1 && states.unmapped == 1)
+        #expect(states.notPresent == 9215 - (8997 - 9) - 2)
+    }
+
     @Test("What is said to be zero reads as zeros, for random images")
     func soundness() throws {
         for seed in 0..<8 as Range<UInt64> {

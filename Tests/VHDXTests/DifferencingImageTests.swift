@@ -117,6 +117,22 @@ struct DifferencingImageTests {
         }
     }
 
+    @Test("No data stands before the next data, through the chain")
+    func nextData() throws {
+        for seed in 20..<24 as Range<UInt64> {
+            let reader = try Chain(seed: seed).reader()
+            let size = reader.geometry.virtualSize
+            var position: UInt64 = 0
+            while position < size {
+                let next = try reader.nextData(from: position)
+                #expect(next >= position && next <= size)
+                let passed = try reader.contents(in: position..<next)
+                #expect(passed.allSatisfy(\.isZero), "seed \(seed): \(position)..<\(next)")
+                position = next + 1 << 20
+            }
+        }
+    }
+
     @Test("What is said to be zero reads as zeros, through the chain")
     func extents() throws {
         for seed in 10..<14 as Range<UInt64> {
