@@ -126,8 +126,8 @@ struct DifferencingImageTests {
             while position < size {
                 let next = try reader.nextData(from: position)
                 #expect(next >= position && next <= size)
-                let passed = try reader.contents(in: position..<next)
-                #expect(passed.allSatisfy(\.isZero), "seed \(seed): \(position)..<\(next)")
+                let passed = try reader.contents(in: position..<next).filter { !$0.isZero }
+                #expect(passed.isEmpty, "seed \(seed): \(position)..<\(next)")
                 position = next + 1 << 20
             }
         }
