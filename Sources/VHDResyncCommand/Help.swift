@@ -65,8 +65,7 @@ enum Help {
               --timeout TIME     stop after so many seconds, or a time like 30m, 1.5h
               --json             print the result as one JSON object
               --progress HOW     'auto', 'plain', 'json' or 'none' [auto]
-          -q, --quiet            no progress and no summary
-          -h, --help, -V, --version   show this, or the version
+          -q, --quiet            no progress, no summary; -h, --help; -V, --version
 
         Return codes; the exit status is the code less 32767, and 0 for 0 and 4096:
               0 done               32772 timeout             32776 not a VHDX file

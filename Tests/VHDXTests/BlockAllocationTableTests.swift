@@ -305,6 +305,7 @@ struct BlockAllocationTableTests {
                 builder.addBlock(block, state: UInt64(block % 4))
             }
         }
+        file.content.resize(to: 256 << 20)
         let reader = try ImageReader(file)
         let writer = try ImageWriter(file)
         let positions: [UInt64] = [
@@ -337,6 +338,7 @@ struct BlockAllocationTableTests {
             builder.addBlock(7, content: [1])
             builder.addBlock(1007, state: 3)
         }
+        file.content.resize(to: 256 << 20)
         let states = try ImageReader(file).info.blockStates
         #expect(states.zero == 8997 - 9)
         #expect(states.fullyPresent == 1 && states.unmapped == 1)
