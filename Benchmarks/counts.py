@@ -12,9 +12,9 @@ PEAK = 64 * MIB + max(0, CORES - 4) * 4 * MIB
 # The table of the largest disk has 64 million entries, of which a part is held at a time.
 LARGEST_PEAK = PEAK + 32 * MIB
 
-# That table has 512 MiB and is read in pages of 4 KiB; where something is to be written, each of
-# the 262,144 payload blocks of the replica is asked for three times.
-LARGEST_CALLS = 512 * MIB // (4 * KIB) + 3 * 262_144 + 10_000
+# That table has 512 MiB and is read twice, by the MiB: to check it, and to find what is stored. Each
+# piece is found by two seeks. The rest is for the places with data.
+LARGEST_CALLS = 3 * 2 * 512 + 10_000
 
 # Four for the journal: its name, its records, its trailer, and that it is gone. On the replica
 # the two headers, log and mark before the content take eight; content, log, mark and headers

@@ -456,8 +456,6 @@ def largest(bench, base):
         *(primary, replica),
         prepare=empty,
         expected={**limits, "blocksDiffering": block_count},
-        # Its calls take the tracer half a minute.
-        traced=not bench.arguments.short,
     )
     bench.race(Pair(f"{title}, nothing in the replica", primary, replica), [ours], most_runs=SOME)
     expected = {**limits, "blocksDiffering": 0, "bytesWritten": 0, "flushes": 0}
