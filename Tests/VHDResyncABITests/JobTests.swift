@@ -118,7 +118,7 @@ import Testing
 
     @Test func aJobIsCancelledInTheMiddle() throws {
         let pair = try LongPair()
-        let before = try DiskPair.bytes(of: pair.replica)
+        let before = try pair.replicaBytes()
         let job = JobHandle.resynchronize(pair.primary, pair.replica).value
         defer { _ = job.free() }
         while job.progress.value.bytes_done == 0 {
@@ -140,7 +140,7 @@ import Testing
         // A job that is over stays as it is.
         #expect(job.cancel() == VHDRESYNC_COMPLETED)
         #expect(job.wait().code == VHDRESYNC_FAILED)
-        #expect(try DiskPair.bytes(of: pair.replica) == before)
+        #expect(try pair.replicaBytes() == before)
     }
 
     @Test func aCallbackCancels() throws {
