@@ -55,12 +55,13 @@ def page(result):
     machine = result["machine"]
     programs = ", ".join(f"{name} {text}" for name, text in machine["versions"].items())
     parts = [
+        "![Seconds for each pair, vhdresync and others](performance.svg)",
         f"Medians of up to {result['runs']} runs on {machine['cores']} cores of {machine['processor']},"
         f" {machine['memoryBytes'] / GIB:.0f} GiB of memory, {machine['system']}, Linux"
         f" {machine['kernel']}, {machine['fileSystem']}.\nPrograms: {programs}.",
     ]
     if result["openSSLBytesPerSecond"]:
-        parts[0] += (
+        parts[-1] += (
             f"\nOpenSSL hashed {result['openSSLBytesPerSecond'] / 1e9:.2f} GB/s on all cores"
             f" ({min(result['openSSLBytesPerSecondOfEachRun']) / 1e9:.2f} to"
             f" {max(result['openSSLBytesPerSecondOfEachRun']) / 1e9:.2f})."
