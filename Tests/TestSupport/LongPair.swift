@@ -2,7 +2,7 @@ package import Foundation
 internal import Storage
 internal import VHDX
 
-/// Two images that are as large as images may be, and read as zeros: comparing them takes some seconds,
+/// Two large images that read as zeros: comparing them takes some seconds,
 /// and reads nothing but their tables. A test can act meanwhile.
 ///
 /// Each window has a block that the file has a place for, which is a hole, so that none can be passed
@@ -12,12 +12,12 @@ package struct LongPair {
     package let primary: String
     package let replica: String
 
-    private static let virtualSize: UInt64 = 64 << 40
-    private static let blockSize: UInt64 = 32 << 20
+    private static let virtualSize: UInt64 = 32 << 40
+    private static let blockSize: UInt64 = 64 << 20
     /// Blocks in a window of 256 MiB.
-    private static let blocksInWindow: UInt64 = 8
+    private static let blocksInWindow: UInt64 = 4
     /// Payload blocks in front of the entry of a sector bitmap.
-    private static let chunkRatio: UInt64 = 128
+    private static let chunkRatio: UInt64 = 64
 
     package init() throws {
         folder = try TemporaryFolder()
