@@ -2,8 +2,8 @@ package import Foundation
 internal import Storage
 internal import VHDX
 
-/// Two large images that read as zeros: comparing them takes some seconds,
-/// and reads nothing but their tables. A test can act meanwhile.
+/// Two images as large as a file can be on most systems, which read as zeros: comparing them takes a
+/// second or more, and reads nothing but their tables. A test can act meanwhile.
 ///
 /// Each window has a block that the file has a place for, which is a hole, so that none can be passed
 /// unseen.
@@ -12,12 +12,11 @@ package struct LongPair {
     package let primary: String
     package let replica: String
 
-    private static let virtualSize: UInt64 = 32 << 40
-    private static let blockSize: UInt64 = 64 << 20
-    /// Blocks in a window of 256 MiB.
-    private static let blocksInWindow: UInt64 = 4
+    private static let virtualSize: UInt64 = 15 << 40
+    /// That of a window.
+    private static let blockSize: UInt64 = 256 << 20
     /// Payload blocks in front of the entry of a sector bitmap.
-    private static let chunkRatio: UInt64 = 64
+    private static let chunkRatio: UInt64 = 16
 
     package init() throws {
         folder = try TemporaryFolder()
@@ -44,7 +43,7 @@ package struct LongPair {
         let tableByteCount = UInt64(table.count).dividedRoundingUp(by: 1 << 20) << 20
         var place = contentStart
         table.withMutableRawSpan { table in
-            for block in stride(from: 0, to: blockCount, by: UInt64.Stride(blocksInWindow)) {
+            for block in 0..<blockCount {
                 let fullyPresent: UInt64 = 6
                 table.store(place | fullyPresent, at: Int(block + block / chunkRatio) * 8)
                 place += blockSize
