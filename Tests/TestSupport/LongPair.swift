@@ -12,7 +12,7 @@ package struct LongPair {
     package let primary: String
     package let replica: String
 
-    private static let virtualSize: UInt64 = 15 << 40
+    package static let virtualSize: UInt64 = 15 << 40
     /// That of a window.
     private static let blockSize: UInt64 = 256 << 20
     /// Payload blocks in front of the entry of a sector bitmap.

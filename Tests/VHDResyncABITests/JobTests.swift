@@ -106,8 +106,8 @@ import Testing
         #expect(progress.code == VHDRESYNC_COMPLETED)
         #expect(progress.value.job_state == VHDRESYNC_STATE_RUNNING)
         #expect(progress.value.phase == VHDRESYNC_PHASE_COMPARING)
-        #expect(progress.value.bytes_to_do == 64 << 40)
-        #expect(progress.value.virtual_size == 64 << 40)
+        #expect(progress.value.bytes_to_do == LongPair.virtualSize)
+        #expect(progress.value.virtual_size == LongPair.virtualSize)
         #expect(vhdresync_job_progress(job.pointer, nil) == VHDRESYNC_INVALID_PARAMETER)
         // A job that runs is ended by giving it back.
         #expect(job.free().code == VHDRESYNC_COMPLETED)
