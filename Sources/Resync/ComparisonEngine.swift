@@ -13,7 +13,7 @@ struct ComparisonEngine: Sendable {
     let pool: WorkerPool
     let zeros: ZeroDigests
     /// Virtual bytes in a window.
-    let windowByteCount: UInt64
+    private let windowByteCount: UInt64
     /// Whether windows without content may be passed as one.
     private let joinsEmptyWindows: Bool
     private let blocks: BlockComparison
@@ -67,10 +67,8 @@ struct ComparisonEngine: Sendable {
         consume: (DigestRun) throws(ResyncError) -> Void = { (_) throws(ResyncError) in }
     ) throws(ResyncError) -> Roots? {
         precondition(pass.records == (sink != nil))
-        var primaryTree = try tree()
-        var replicaTree = try tree()
-        var resultTree = try tree()
-        var context = try context()
+        // A comparison of bytes has no digests.
+        var trees = options.comparison == .hash ? try trees() : nil
         var replicaIsKnown = true
         var position: UInt64 = 0
         while position < zeros.virtualSize {
@@ -95,9 +93,7 @@ struct ComparisonEngine: Sendable {
                     count += countUnread(windows)
                     end = windows.upperBound
                 }
-                primaryTree.append(zeroBlocks: count)
-                replicaTree.append(zeroBlocks: count)
-                resultTree.append(zeroBlocks: count)
+                trees?.append(zeroBlocks: count)
                 try consume(.zeros(count))
             } else {
                 var result = WindowResult(
@@ -107,22 +103,12 @@ struct ComparisonEngine: Sendable {
                     known.isPrimaryWantedAlone ? nil : sink)
                 for held in known.held { result.set(held) }
                 replicaIsKnown = replicaIsKnown && known.held.isEmpty
-                let ofPrimary = DigestedBlocks(result.primaryDigests, with: &context)
-                primaryTree.append(ofPrimary)
-                replicaTree.append(
-                    digested(result.replicaDigests, like: ofPrimary, with: &context))
-                if pass.records {
-                    resultTree.append(
-                        digested(result.resultDigests, like: ofPrimary, with: &context))
-                }
+                trees?.append(result)
                 try consume(.digests(result.primaryDigests))
             }
             position = end
         }
-        guard options.comparison == .hash else { return nil }
-        return Roots(
-            primary: primaryTree.root(), replica: replicaIsKnown ? replicaTree.root() : nil,
-            result: pass.records ? resultTree.root() : nil)
+        return trees.take()?.roots(replicaIsKnown: replicaIsKnown)
     }
 
     /// Runs the pass on one disk alone: against a disk of zeros.
@@ -342,25 +328,10 @@ struct ComparisonEngine: Sendable {
 
     // MARK: Small parts
 
-    private func context() throws(ResyncError) -> SHA256Context {
+    private func trees() throws(ResyncError) -> ComparisonTrees {
         do throws(OutOfMemory) {
-            return try SHA256Context(options.hashProvider)
-        } catch {
-            throw .outOfMemory(error)
-        }
-    }
-
-    /// These digests of a window with their nodes, which most often are those of the primary.
-    private func digested(
-        _ digests: [BlockDigest], like primary: DigestedBlocks, with context: inout SHA256Context
-    ) -> DigestedBlocks {
-        digests == primary.digests ? primary : DigestedBlocks(digests, with: &context)
-    }
-
-    private func tree() throws(ResyncError) -> DigestTreeBuilder {
-        do throws(OutOfMemory) {
-            return try DigestTreeBuilder(
-                virtualSize: zeros.virtualSize, blockSize: options.blockSize)
+            return try ComparisonTrees(
+                virtualSize: zeros.virtualSize, options, records: pass.records)
         } catch {
             throw .outOfMemory(error)
         }

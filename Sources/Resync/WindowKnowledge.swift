@@ -59,12 +59,8 @@ struct WindowKnowledge: Sendable {
     /// yet.
     var isPrimaryWantedAlone = false
     /// Whether nothing is known of any window from this one on.
-    private(set) var isLast = false
+    var isLast = false
 
     /// Nothing, of this window and all that follow.
-    static let nothing = {
-        var knowledge = WindowKnowledge()
-        knowledge.isLast = true
-        return knowledge
-    }()
+    static let nothing = WindowKnowledge(isLast: true)
 }

@@ -219,45 +219,38 @@ extension BlockAllocationTable {
     func nextStoredBlock(
         from block: UInt64, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> UInt64? {
-        let start = geometry.entryIndex(ofBlock: block)
-        var next = firstChangedEntry(from: start)
-        var rest = start..<min(next ?? geometry.entryCount, geometry.entryCount)
+        let changed = firstChangedBlock(from: block)
+        let end = changed.map(geometry.entryIndex(ofBlock:)) ?? geometry.entryCount
+        var rest = geometry.entryIndex(ofBlock: block)..<end
         // More at once the longer there is nothing: most often the first few tell.
         var count = MetadataPages.wordCount
         while !rest.isEmpty, let data = try dataEntries(in: rest, of: file) {
             let entries = data.clamped(to: data.lowerBound..<data.lowerBound + count)
-            if let found = try firstEntry(in: entries, of: file) {
-                next = found
-                break
-            }
+            if let found = try firstStoredBlock(in: entries, of: file) { return found }
             rest = entries.upperBound..<rest.upperBound
             count = min(2 * count, Self.entriesInAScan)
         }
-        guard let next else { return nil }
-        switch geometry.role(ofEntry: next) {
-        case .payloadBlock(let block): return block
-        // What it is for stands in front of it.
-        case .sectorBitmap(let chunk):
-            return min((chunk + 1) * geometry.chunkRatio, geometry.payloadBlockCount - 1)
-        case .unused: return nil
-        }
+        return changed
     }
 
-    /// The first entry with content in pages that were changed.
-    private func firstChangedEntry(from index: UInt64) -> UInt64? {
-        var first: UInt64?
-        for (position, words) in pages.changedPages {
+    /// The first block with content, from one on, in pages that were changed.
+    private func firstChangedBlock(from block: UInt64) -> UInt64? {
+        pages.changedPages.lazy.flatMap { position, words in
             let start = (position - region.fileOffset) / UInt64(BATEntry.byteCount)
-            for (slot, word) in words.enumerated()
-            where BATEntry(rawValue: word).mayHoldContent {
-                let found = start + UInt64(slot)
-                if found >= index, found < first ?? .max { first = found }
+            return words.indices.lazy.compactMap { slot in
+                storedBlock(BATEntry(rawValue: words[slot]), at: start + UInt64(slot))
             }
-        }
-        return first
+        }.filter { $0 >= block }.min()
     }
 
-    private func firstEntry(
+    /// The payload block that an entry is for, where the file has content for it.
+    private func storedBlock(_ entry: BATEntry, at index: UInt64) -> UInt64? {
+        guard entry.mayHoldContent, case .payloadBlock(let block) = geometry.role(ofEntry: index)
+        else { return nil }
+        return block
+    }
+
+    private func firstStoredBlock(
         in entries: Range<UInt64>, of file: borrowing ImageFile<some RandomAccessFile & ~Copyable>
     ) throws(VHDXError) -> UInt64? {
         let bytes = try file.structure(
@@ -267,7 +260,7 @@ extension BlockAllocationTable {
         for slot in 0..<entries.byteCount {
             let entry = BATEntry(
                 rawValue: words.load(UInt64.self, at: Int(slot) * BATEntry.byteCount))
-            if entry.mayHoldContent { return entries.lowerBound + slot }
+            if let block = storedBlock(entry, at: entries.lowerBound + slot) { return block }
         }
         return nil
     }

@@ -37,7 +37,7 @@ enum BlockContents {
     }
 
     /// The first byte at or after `offset` that may be something other than zero, where this is the first
-    /// block from there on that the image's own table says something of.
+    /// block from there on for which the image's own file has content.
     static func nextData<File: RandomAccessFile & ~Copyable>(
         from offset: UInt64, storedBlock: UInt64?, _ geometry: Geometry,
         parent: ImageParent<File>?

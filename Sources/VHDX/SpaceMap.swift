@@ -19,12 +19,15 @@ struct SpaceMap: Equatable, Sendable {
     mutating func occupy(_ range: Range<UInt64>) -> Bool {
         guard range.upperBound <= Self.maximumByteCount else { return false }
         let units = Self.units(range)
-        guard !units.contains(where: isOccupied) else { return false }
+        let isFree = Self.words(of: units).allSatisfy { index, bits in
+            index >= words.count || words[index] & bits == 0
+        }
+        guard isFree else { return false }
         let wordCount = Int(units.upperBound.dividedRoundingUp(by: 64))
         if words.count < wordCount {
             words.append(contentsOf: repeatElement(0, count: wordCount - words.count))
         }
-        for unit in units { words[Int(unit / 64)] |= 1 << (unit % 64) }
+        for (index, bits) in Self.words(of: units) { words[index] |= bits }
         end = max(end, units.upperBound << 20)
         return true
     }
@@ -32,7 +35,9 @@ struct SpaceMap: Equatable, Sendable {
     /// Marks a range as free again.
     mutating func release(_ range: Range<UInt64>) {
         let units = Self.units(range)
-        for unit in units where isOccupied(unit) { words[Int(unit / 64)] &= ~(1 << (unit % 64)) }
+        for (index, bits) in Self.words(of: units) where index < words.count {
+            words[index] &= ~bits
+        }
         searchStart = min(searchStart, units.lowerBound)
         while let last = words.last, last == 0 { words.removeLast() }
         end =
@@ -84,6 +89,18 @@ struct SpaceMap: Equatable, Sendable {
     private func isOccupied(_ unit: UInt64) -> Bool {
         let index = unit / 64
         return index < words.count && words[Int(index)] & 1 << (unit % 64) != 0
+    }
+
+    /// The words that hold the bits of some units, each with these bits.
+    private static func words(
+        of units: Range<UInt64>
+    ) -> some Sequence<(index: Int, bits: UInt64)> {
+        (units.lowerBound / 64..<units.upperBound.dividedRoundingUp(by: 64)).lazy.map { index in
+            let first = index * 64
+            let start = max(units.lowerBound, first) - first
+            let end = min(units.upperBound, first + 64) - first
+            return (Int(index), UInt64.max << start & UInt64.max >> (64 - end))
+        }
     }
 
     private static func units(_ range: Range<UInt64>) -> Range<UInt64> {

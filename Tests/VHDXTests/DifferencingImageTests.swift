@@ -225,6 +225,23 @@ struct DifferencingImageTests {
         #expect(try reader.contents(in: 4 << 20..<8 << 20).allSatisfy(\.isZero))
     }
 
+    @Test("The entry of a sector bitmap, which stands behind those of its chunk, is no data")
+    func nextDataBehindABlock() throws {
+        var builder = ImageBuilder(virtualSize: 9 << 30, kind: .differencing)
+        builder.addLocator()
+        for block in [1, 8193] as [UInt64] {
+            builder.addBlock(block, state: 7, content: [UInt8](1, 1 << 20))
+            builder.addBitmap(ofChunk: block / 4096, sectors: [2048..<4096])
+        }
+        let parent = ImageBuilder(virtualSize: 9 << 30).build()
+        let reader = try ImageReader(
+            builder.build(), parent: ImageParent(try ImageReader(parent)))
+        let found = try ([0, 1, 2, 8193, 8194] as [UInt64]).map { block in
+            try reader.nextData(from: block << 20) >> 20
+        }
+        #expect(found == [1, 1, 8193, 8193, 9216])
+    }
+
     @Test("A parent is known by either linkage, and never by a GUID of zeros")
     func linkage() throws {
         let other = "12345678-0000-4000-8000-000000000000"
