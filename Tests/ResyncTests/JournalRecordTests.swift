@@ -153,4 +153,23 @@ struct JournalRecordTests {
         }
         #expect(naiveContent(of: replica).readsAs(pair.primary) && place.content == nil)
     }
+
+    @Test("A journal is proven that has records where the replica has nothing, many windows on")
+    func provesRecordsFarOn() throws {
+        var generator = SeededGenerator(seed: 1301)
+        let size: UInt64 = 5 << 30
+        let shape = DiskShape(virtualSize: size, blockSize: 32 << 20)
+        var pair = DiskPair(primary: shape, replica: shape)
+        pair.primary.fill(4096..<8192, using: &generator)
+        pair.primary.fill(size - 512..<size, using: &generator)
+        let (primary, replica) = pair.images(using: &generator)
+        let run = JournalRun()
+        let (_, place) = try record(run, primary, replica)
+        let reader = try DeltaReader(reading: try place.store.openForReading())
+        let header = reader.header
+        let trailer = try reader.requiredTrailer()
+        let target = try ImageWriter(replica)
+        try run.journaled(place.store).checkResult(of: header, trailer, on: target)
+        target.abandon()
+    }
 }

@@ -77,6 +77,14 @@ struct ProbeDisk<Base: BlockTarget & ~Copyable>: ~Copyable, BlockTarget {
         try base.extents(in: range)
     }
 
+    func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 {
+        try base.nextData(from: offset)
+    }
+
+    func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] {
+        try base.storedRanges(in: range)
+    }
+
     func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
         let range = offset..<offset + UInt64(buffer.byteCount)
         try probe.beforeRead(probe.countRead(range), range)

@@ -55,6 +55,14 @@ struct BlockAllocationTableTests {
         #expect(refusal(of: file) == invalid("sector bitmap state", state, entry: 4096))
     }
 
+    @Test("Between zero blocks the entry of a sector bitmap is looked at too")
+    func sectorBitmapBetweenZeroBlocks() {
+        let file = image(virtualSize: 5 << 30) {
+            for index in 4000..<4200 as Range<UInt64> { $0.rawBATEntries[index] = 2 }
+        }
+        #expect(refusal(of: file) == invalid("sector bitmap state", 2, entry: 4096))
+    }
+
     @Test("A present block has a place past the headers")
     func placeInHeaders() {
         let file = image { $0.rawBATEntries[2] = 6 }
@@ -297,7 +305,8 @@ struct BlockAllocationTableTests {
     @Test("The next data begins with the next block that the file has, whatever stands before it")
     func nextData() throws {
         // Past an entry of a sector bitmap, which stands after 4096 blocks of 1 MiB.
-        let stored: [UInt64] = [2, 4095, 4096, 6000]
+        // A first look from the fourth block on, at 512 entries, ends right before 515.
+        let stored: [UInt64] = [2, 515, 4095, 4096, 6000]
         let file = image(virtualSize: 9 << 30) { builder in
             for block in stored { builder.addBlock(block, content: [1]) }
             builder.addBlock(1, state: 2)
@@ -309,7 +318,8 @@ struct BlockAllocationTableTests {
         let reader = try ImageReader(file)
         let writer = try ImageWriter(file)
         let positions: [UInt64] = [
-            0, 1, 2 << 20, (2 << 20) + 5, 3 << 20, 4095 << 20, (4096 << 20) + 7, 4097 << 20,
+            0, 1, 2 << 20, (2 << 20) + 5, 3 << 20, 516 << 20, 4095 << 20, (4096 << 20) + 7,
+            4097 << 20,
             4550 << 20, 6000 << 20, 6001 << 20, (9 << 30) - 1, 9 << 30,
         ]
         for position in positions {

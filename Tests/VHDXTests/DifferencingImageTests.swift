@@ -242,6 +242,16 @@ struct DifferencingImageTests {
         #expect(found == [1, 1, 8193, 8193, 9216])
     }
 
+    @Test("Entries behind the last block, which are for none, are not counted")
+    func unusedEntries() throws {
+        var builder = ImageBuilder(virtualSize: 8 << 20, kind: .differencing)
+        builder.addLocator()
+        for index in 3..<20 as Range<UInt64> { builder.rawBATEntries[index] = 2 }
+        let parent = ImageParent(try ImageReader(ImageBuilder(virtualSize: 8 << 20).build()))
+        let states = try ImageReader(builder.build(), parent: parent).info.blockStates
+        #expect(states.zero == 5 && states.notPresent == 3)
+    }
+
     @Test("A parent is known by either linkage, and never by a GUID of zeros")
     func linkage() throws {
         let other = "12345678-0000-4000-8000-000000000000"
