@@ -26,10 +26,18 @@ public protocol BlockSource: ~Copyable, Sendable {
     ///
     /// - Precondition: the bytes lie on the disk.
     func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError)
+
+    /// Content where the kernel keeps it; nil where it has to be read. It changes when somebody writes to the
+    /// file.
+    ///
+    /// - Precondition: the range lies on the disk.
+    func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes?
 }
 
 extension BlockSource where Self: ~Copyable {
     public func nextData(from offset: UInt64) throws(VHDXError) -> UInt64 { offset }
 
     public func storedRanges(in range: Range<UInt64>) throws(VHDXError) -> [StoredRange] { [] }
+
+    public func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? { nil }
 }

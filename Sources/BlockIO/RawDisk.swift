@@ -46,6 +46,11 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
         }
     }
 
+    public func mappedBytes(in range: Range<UInt64>) -> MappedBytes? {
+        checkPrecondition(range)
+        return file.mappedBytes(in: range)
+    }
+
     public func write(_ bytes: RawSpan, at offset: UInt64) throws(VHDXError) {
         let range = offset..<offset + UInt64(bytes.byteCount)
         checkPrecondition(range)
@@ -127,6 +132,7 @@ extension RawDisk where File == DiskFile {
             try DiskFile(openingDisk: path, for: access)
         }
         file.cacheUse = cacheUse
+        file.mapContent()
         try onRawFile { () throws(FileError) in try file.lock(for: access) }
         try self.init(file)
     }

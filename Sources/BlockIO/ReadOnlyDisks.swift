@@ -61,6 +61,10 @@ public struct ResizedDisk<Source: BlockSource & ~Copyable>: ~Copyable, BlockSour
         var kept = buffer.part(0..<count)
         try source.read(into: &kept, at: offset)
     }
+
+    public func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        range.upperBound <= source.virtualSize ? try source.mappedBytes(in: range) : nil
+    }
 }
 
 /// A disk in the place of a target that must not be written to.
@@ -87,6 +91,10 @@ public struct ReadOnlyTarget<Source: BlockSource & ~Copyable>: ~Copyable, BlockT
 
     public func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(VHDXError) {
         try source.read(into: &buffer, at: offset)
+    }
+
+    public func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        try source.mappedBytes(in: range)
     }
 
     public func write(_ bytes: RawSpan, at offset: UInt64) {

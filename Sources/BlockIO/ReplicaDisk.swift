@@ -41,6 +41,13 @@ public enum ReplicaDisk: ~Copyable, ReplicaTarget {
         }
     }
 
+    public func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        switch self {
+        case .image(let disk): try disk.mappedBytes(in: range)
+        case .raw(let disk): disk.mappedBytes(in: range)
+        }
+    }
+
     public func write(_ bytes: RawSpan, at offset: UInt64) throws(VHDXError) {
         switch self {
         case .image(let disk): try disk.write(bytes, at: offset)

@@ -41,6 +41,13 @@ public enum SourceDisk: ~Copyable, BlockSource, Sendable {
         }
     }
 
+    public func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        switch self {
+        case .image(let reader): try reader.mappedBytes(in: range)
+        case .raw(let disk): disk.mappedBytes(in: range)
+        }
+    }
+
     /// Which files they were when they were opened: the disk's and those that it builds on.
     public var fingerprints: [FileFingerprint] {
         switch self {

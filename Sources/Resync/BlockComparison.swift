@@ -23,6 +23,15 @@ enum Pass: Sendable {
         }
     }
 
+    /// Whether content is looked at only once, so that it may be looked at where it can change meanwhile,
+    /// and nothing that was written is to be proven.
+    var mapsContent: Bool {
+        switch self {
+        case .record, .compare, .digest: true
+        case .resynchronize, .verify: false
+        }
+    }
+
     var writes: Bool { if case .resynchronize = self { true } else { false } }
 
     var records: Bool { if case .record = self { true } else { false } }
@@ -53,15 +62,15 @@ struct BlockComparison: Sendable {
     /// What came of the blocks of an item.
     struct Findings: Sendable {
         var blocks: [Finding]
-        var bytesHashed: UInt64
+        var counts: ResyncCounts
     }
 
     /// Compares blocks that lie in both buffers at these places, or in the primary's alone where of the
     /// replica only digests are here. Digests are taken where bytes do not say everything: once of two
-    /// blocks that are equal, and of none that is zero.
+    /// blocks that are equal, and of none that is zero. What was hashed is added to the counts.
     func compare(
         _ item: WorkItem, blocksAt places: [Range<Int>], _ content: ReplicaContent,
-        worker: inout Worker
+        _ counts: ResyncCounts, worker: inout Worker
     ) -> Findings {
         var findings: [Finding] = []
         var toHash = ToHash()
@@ -103,7 +112,9 @@ struct BlockComparison: Sendable {
         for ((index, _), digest) in zip(toHash.replica, digests.replica) {
             findings[index].replicaDigest = digest
         }
-        return Findings(blocks: findings, bytesHashed: toHash.byteCount)
+        var counts = counts
+        counts.bytesHashed += toHash.byteCount
+        return Findings(blocks: findings, counts: counts)
     }
 
     /// Blocks of an item, by their index in it, that have to be hashed.

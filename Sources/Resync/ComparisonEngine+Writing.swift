@@ -7,7 +7,7 @@ internal import VHDX
 extension ComparisonEngine {
     /// Writes the differing blocks of an item that are not zero, neighbours at once.
     func write(
-        _ findings: [BlockComparison.Finding], from buffer: borrowing AlignedBuffer,
+        _ findings: [BlockComparison.Finding], from buffer: borrowing ReadBuffer,
         _ range: Range<UInt64>, to replica: borrowing some BlockTarget & ~Copyable
     ) throws(ResyncError) -> UInt64 {
         var written: UInt64 = 0

@@ -219,19 +219,11 @@ struct ComparisonEngine: Sendable {
         into result: Lock<WindowResult>
     ) throws(ResyncError) {
         let range = plan.range(ofBlocks: item.first..<item.first + item.count)
-        var counts = ResyncCounts()
-        if item.readsPrimary {
-            try read(primary, .primary, range, into: &worker.primary)
-            counts.bytesRead += range.byteCount
-        }
-        if item.readsReplica, case .disk = content {
-            try read(replica, .replica, range, into: &worker.replica)
-            counts.bytesRead += range.byteCount
-        }
-        let found = blocks.compare(
-            item, blocksAt: places(in: range), content, worker: &worker)
+        let found = try find(
+            item, range, content, worker: &worker, primary: primary, replica: replica,
+            mayMap: sink == nil)
         let findings = found.blocks
-        counts.bytesHashed = found.bytesHashed
+        var counts = found.counts
         if pass.writes {
             counts.bytesWritten = try write(findings, from: worker.primary, range, to: replica)
             counts.bytesApplied = counts.bytesWritten
@@ -263,6 +255,39 @@ struct ComparisonEngine: Sendable {
                 result.primaryIsZero[item.first + index] = finding.primaryIsZero
             }
         }
+    }
+
+    /// Reads the blocks of an item and compares them. With `mayMap` the primary's content is not needed
+    /// afterwards.
+    private func find(
+        _ item: WorkItem, _ range: Range<UInt64>, _ content: ReplicaContent, worker: inout Worker,
+        primary: borrowing some BlockSource & ~Copyable,
+        replica: borrowing some BlockTarget & ~Copyable, mayMap: Bool
+    ) throws(ResyncError) -> BlockComparison.Findings {
+        let places = places(in: range)
+        var readsReplica = false
+        if case .disk = content { readsReplica = item.readsReplica }
+        var counts = ResyncCounts()
+        if item.readsPrimary { counts.bytesRead += range.byteCount }
+        if readsReplica { counts.bytesRead += range.byteCount }
+        if item.readsPrimary {
+            if mayMap, pass.mapsContent, !readsReplica, let mapped = try mapped(primary, range) {
+                worker.primary.show(mapped)
+                let found = blocks.compare(
+                    item, blocksAt: places, content, counts, worker: &worker)
+                if worker.primary.endShowing() { return found }
+                // The file was cut, or the device fails: reading tells.
+            }
+            try read(primary, .primary, range, into: &worker.primary)
+        }
+        if readsReplica { try read(replica, .replica, range, into: &worker.replica) }
+        return blocks.compare(item, blocksAt: places, content, counts, worker: &worker)
+    }
+
+    private func mapped(
+        _ primary: borrowing some BlockSource & ~Copyable, _ range: Range<UInt64>
+    ) throws(ResyncError) -> MappedBytes? {
+        try onDisk(.primary) { () throws(VHDXError) in try primary.mappedBytes(in: range) }
     }
 
     /// Where a block of an item lies in the buffers.
@@ -315,7 +340,7 @@ struct ComparisonEngine: Sendable {
 
     func read(
         _ disk: borrowing some BlockSource & ~Copyable, _ role: Role, _ range: Range<UInt64>,
-        into buffer: inout AlignedBuffer
+        into buffer: inout ReadBuffer
     ) throws(ResyncError) {
         do throws(VHDXError) {
             var bytes = buffer.mutableBytes

@@ -287,7 +287,7 @@ extension Worker {
     }
 
     private static func decode(
-        _ record: DeltaRecord, into buffer: inout AlignedBuffer, byteCount: Int,
+        _ record: DeltaRecord, into buffer: inout ReadBuffer, byteCount: Int,
         with context: inout SHA256Context
     ) throws(ResyncError) {
         var bytes = buffer.mutableBytes

@@ -9,8 +9,8 @@ typealias RecordBox = Lock<DeltaRecordBuffer>
 
 /// What one thread owns while it compares: a buffer for each side, and a hash context.
 struct Worker: ~Copyable, Sendable {
-    var primary: AlignedBuffer
-    var replica: AlignedBuffer
+    var primary: ReadBuffer
+    var replica: ReadBuffer
     var context: SHA256Context
     /// What it found to differ; nil where nothing is recorded.
     var records: RecordBox?
@@ -19,8 +19,8 @@ struct Worker: ~Copyable, Sendable {
     init(
         byteCount: Int, recordedBlockSize: Int?, _ provider: HashProvider
     ) throws(OutOfMemory) {
-        let primary = try AlignedBuffer(byteCount: byteCount)
-        let replica = try AlignedBuffer(byteCount: byteCount)
+        let primary = try ReadBuffer(byteCount: byteCount)
+        let replica = try ReadBuffer(byteCount: byteCount)
         let context = try SHA256Context(provider)
         records = nil
         if let recordedBlockSize {
@@ -40,8 +40,8 @@ struct Worker: ~Copyable, Sendable {
     }
 
     private static func digests(
-        of primaryBlocks: [Range<Int>], _ primary: borrowing AlignedBuffer,
-        _ replicaBlocks: [Range<Int>], _ replica: borrowing AlignedBuffer,
+        of primaryBlocks: [Range<Int>], _ primary: borrowing ReadBuffer,
+        _ replicaBlocks: [Range<Int>], _ replica: borrowing ReadBuffer,
         with context: inout SHA256Context
     ) -> (primary: [BlockDigest], replica: [BlockDigest]) {
         guard let lastOfPrimary = primaryBlocks.last, !primaryBlocks.count.isMultiple(of: 2),

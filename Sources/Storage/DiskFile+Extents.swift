@@ -25,7 +25,7 @@ extension DiskFile {
 
     private func sharedRanges(in range: Range<UInt64>) -> [StoredRange] {
         let file = descriptor.rawValue
-        guard !isDevice, csystem_has_common_places(file) == 1 else { return [] }
+        guard hasCommonPlaces else { return [] }
         var extents = [csystem_extent](repeating: csystem_extent(), count: Self.extentsAtOnce)
         return SharedExtents.ranges(in: range, on: openingFingerprint.device) { range in
             // Safe: the call writes at most as many extents as the array has.

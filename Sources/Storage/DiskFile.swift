@@ -17,6 +17,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     public let isDevice: Bool
     /// Whether there was no file of the name before.
     public let wasCreated: Bool
+    /// Whether it may share content with other files, and the kernel can tell what.
+    let hasCommonPlaces: Bool
     var descriptor: Descriptor
 
     /// What becomes of the page cache. To be set before the content is looked at.
@@ -26,6 +28,24 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
             guard newValue != cacheUse else { return }
             descriptor.footprint = newValue == .drop ? CacheFootprint() : nil
         }
+    }
+
+    /// Lets ``mappedBytes(in:)`` have the content that the file has now, where the process may read like
+    /// that, and the file system is one of those that are known to serve it. Not where what is read is not
+    /// to stay in the page cache.
+    public mutating func mapContent() {
+        guard csystem_keeps_pages(descriptor.rawValue) == 1 else { return }
+        mapContentAnywhere()
+    }
+
+    /// The same on any file system.
+    package mutating func mapContentAnywhere() {
+        guard !isDevice, cacheUse == .keep, let size = try? byteCount() else { return }
+        descriptor.mapping = FileMapping(of: descriptor.rawValue, byteCount: size)
+    }
+
+    public func mappedBytes(in range: Range<UInt64>) -> MappedBytes? {
+        descriptor.mapping?.bytes(in: range)
     }
 
     /// Opens a regular file, following symbolic links.
@@ -116,6 +136,7 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         let byteCount = try Self.byteCount(of: rawValue, status, name)
         openingStamp = FileStamp(status, deviceByteCount: byteCount)
         isDevice = kind == S_IFBLK
+        hasCommonPlaces = kind == S_IFREG && csystem_has_common_places(rawValue) == 1
         self.wasCreated = wasCreated
         self.descriptor = descriptor
         self.name = name
@@ -353,6 +374,8 @@ struct Descriptor: ~Copyable {
     let rawValue: Int32
     /// What it has put into the page cache; nil where that stays there.
     var footprint: CacheFootprint?
+    /// Its content in the process's memory; nil where it is read into buffers.
+    var mapping: FileMapping?
 
     deinit {
         footprint?.giveBack(rawValue)

@@ -15,6 +15,11 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
     /// - Throws: ``FileError/unexpectedEnd(path:at:)`` where the file ends first.
     func read(into buffer: inout MutableRawSpan, at offset: UInt64) throws(FileError)
 
+    /// Some bytes where the kernel keeps them; nil where they have to be read.
+    ///
+    /// Not for what must stay the same from one look to the next.
+    func mappedBytes(in range: Range<UInt64>) -> MappedBytes?
+
     /// Writes all bytes. Past the end the file grows, and a gap reads as zeros.
     ///
     /// Durable only after the next ``flush()``; a crash before it leaves any part of it.
@@ -63,6 +68,8 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
 }
 
 extension RandomAccessFile where Self: ~Copyable {
+    public func mappedBytes(in range: Range<UInt64>) -> MappedBytes? { nil }
+
     public func startWriting(_ range: Range<UInt64>) {}
 
     public func storedRanges(in range: Range<UInt64>) -> [StoredRange] { [] }

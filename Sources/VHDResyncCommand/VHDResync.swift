@@ -1,14 +1,17 @@
 internal import Replication
+internal import Storage
 
 /// The program as a library.
 public enum VHDResync {
     /// Does what the arguments ask for. It belongs to a process of its own: it handles the signals
-    /// that ask the process to end, and writes to standard output and standard error.
+    /// that ask the process to end and the one that tells of a file that was cut, and writes to standard
+    /// output and standard error.
     ///
     /// - Parameter arguments: as `main` was given them, the program's name first.
     /// - Returns: the exit status.
     public static func run(arguments: [String]) -> Int32 {
         StopSignals.ignoreBrokenPipes()
+        MappedReading.allow()
         let arguments = CommandLineArguments(parsing: arguments)
         do throws(UsageError) {
             return run(try Request(arguments)).exitStatus

@@ -36,6 +36,19 @@ enum BlockContents {
         }
     }
 
+    /// The content of the range that the places cover where the kernel keeps it, if it lies in one piece.
+    static func mappedBytes<File: RandomAccessFile & ~Copyable>(
+        from places: [PlacedRange], of file: borrowing ImageFile<File>, parent: ImageParent<File>?
+    ) throws(VHDXError) -> MappedBytes? {
+        guard let place = places.first, places.count == 1 else { return nil }
+        switch place.placement {
+        case .file(let position):
+            return file.mappedBytes(in: position..<position + place.range.byteCount)
+        case .parent: return try parent?.mappedBytes(in: place.range)
+        case .zeros: return nil
+        }
+    }
+
     /// The first byte at or after `offset` that may be something other than zero, where this is the first
     /// block from there on for which the image's own file has content.
     static func nextData<File: RandomAccessFile & ~Copyable>(

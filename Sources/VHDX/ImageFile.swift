@@ -48,6 +48,16 @@ struct ImageFile<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
         try overlay.apply(to: &buffer, at: offset, from: base)
     }
 
+    /// Some bytes where the kernel keeps them, but for what the log holds.
+    func mappedBytes(in range: Range<UInt64>) -> MappedBytes? {
+        isPlain(range) ? base.mappedBytes(in: range) : nil
+    }
+
+    /// Whether a range is the file's as it was when it was opened, without anything of the log.
+    private func isPlain(_ range: Range<UInt64>) -> Bool {
+        range.upperBound <= baseByteCount && !overlay.intersects(range)
+    }
+
     /// The next range that may hold something other than zeros, with what the log puts there.
     func nextData(from offset: UInt64, limit: UInt64) throws(FileError) -> Range<UInt64>? {
         guard offset < limit else { return nil }
@@ -57,8 +67,7 @@ struct ImageFile<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendable {
 
     /// Where content is stored, but for what the log holds.
     func storedRanges(in range: Range<UInt64>) -> [StoredRange] {
-        guard range.upperBound <= baseByteCount, !overlay.intersects(range) else { return [] }
-        return base.storedRanges(in: range)
+        isPlain(range) ? base.storedRanges(in: range) : []
     }
 
     /// Reads a structure of known size.

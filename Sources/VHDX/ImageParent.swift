@@ -54,6 +54,12 @@ public final class ImageParent<File: RandomAccessFile & ~Copyable>: Sendable {
         try reader.read(into: &part, at: offset)
     }
 
+    /// Content where the kernel keeps it; nil where it has to be read, as beyond the end of this disk.
+    func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        guard range.upperBound <= reader.geometry.virtualSize else { return nil }
+        return try reader.mappedBytes(in: range)
+    }
+
     /// What is known of a range; beyond the end of this disk it reads as zeros.
     func contents(in range: Range<UInt64>) throws(VHDXError) -> [ContentRange] {
         let size = reader.geometry.virtualSize

@@ -96,6 +96,13 @@ public struct ImageReader<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         try BlockContents.read(into: &buffer, from: places, of: file, parent: parent)
     }
 
+    /// Content where the kernel keeps it; nil where it has to be read.
+    ///
+    /// - Precondition: the range lies on the disk.
+    public func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        try BlockContents.mappedBytes(from: places(of: range), of: file, parent: parent)
+    }
+
     private func places(of range: Range<UInt64>) throws(VHDXError) -> [PlacedRange] {
         precondition(range.upperBound <= geometry.virtualSize)
         return try map.withLock { (map) throws(VHDXError) in
@@ -147,6 +154,7 @@ extension DiskFile {
             try DiskFile(opening: path, for: access)
         }
         file.cacheUse = cacheUse
+        file.mapContent()
         try onFile { () throws(FileError) in try file.lock(for: access) }
         return file
     }

@@ -104,6 +104,13 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         try BlockContents.read(into: &buffer, from: places, of: file, parent: parent)
     }
 
+    /// Content where the kernel keeps it; nil where it has to be read.
+    ///
+    /// - Precondition: the range lies on the disk.
+    public func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        try BlockContents.mappedBytes(from: places(of: range), of: file, parent: parent)
+    }
+
     private func places(of range: Range<UInt64>) throws(VHDXError) -> [PlacedRange] {
         precondition(range.upperBound <= geometry.virtualSize)
         return try session.withLock { (session) throws(VHDXError) in

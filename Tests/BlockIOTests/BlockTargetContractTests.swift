@@ -100,6 +100,36 @@ struct BlockTargetContractTests {
         #expect(try file.allocatedByteCount() <= 4096, "all is given back")
     }
 
+    @Test("Disks whose files are looked at where the kernel keeps them", arguments: seeds)
+    func mapped(seed: UInt64) throws {
+        #expect(MappedReading.allow())
+        let folder = try TemporaryFolder()
+        func open(_ name: String) throws -> DiskFile {
+            var file = try DiskFile(opening: folder.file(name), for: .writing)
+            file.mapContentAnywhere()
+            return file
+        }
+        let content = [UInt8](repeating: 7, count: (5 << 20) + 777)
+        try DiskFile(creating: folder.file("raw")).write(content.rawSpan, at: 0)
+        try BlockTargetContract(seed: seed).check(content) {
+            let disk = try RawDisk(try open("raw"))
+            let isMapped = disk.mappedBytes(in: 5..<6) != nil
+            #expect(isMapped)
+            return disk
+        } close: {
+            try $0.close()
+        }
+        for kind in [.dynamic, .fixed] as [ImageBuilder.Kind] {
+            let (image, content) = image(kind, size: (6 << 20) + 8192, seed: seed)
+            try image.save(to: folder.file("\(kind)"))
+            try BlockTargetContract(seed: seed).check(content) {
+                try ImageWriter(try open("\(kind)"))
+            } close: {
+                try $0.close()
+            }
+        }
+    }
+
     @Test(
         "Raw disks on devices", .enabled(if: refusal == nil, "\(refusal ?? "")"),
         arguments: seeds)

@@ -16,6 +16,8 @@ final class Probe: Sendable {
     struct Counts: Equatable, Sendable {
         var reads = 0
         var bytesRead: UInt64 = 0
+        /// What was looked at without being read.
+        var bytesMapped: UInt64 = 0
         var writes = 0
         var bytesWritten: UInt64 = 0
         var zeroed: [Range<UInt64>] = []
@@ -24,6 +26,8 @@ final class Probe: Sendable {
     private let state = Lock(Counts())
     /// Runs before each read, with its number and its range.
     let beforeRead: @Sendable (Int, Range<UInt64>) throws(VHDXError) -> Void
+    /// Runs between the look-up of content where the kernel keeps it and the look at it.
+    let whenMapped: @Sendable (MappedBytes) throws(VHDXError) -> Void
     /// Decides over each write and zeroing, by its range.
     let fate: @Sendable (Range<UInt64>) -> Fate
 
@@ -31,9 +35,13 @@ final class Probe: Sendable {
         beforeRead: @escaping @Sendable (Int, Range<UInt64>) throws(VHDXError) -> Void = {
             (_, _) throws(VHDXError) in
         },
+        whenMapped: @escaping @Sendable (MappedBytes) throws(VHDXError) -> Void = {
+            (_) throws(VHDXError) in
+        },
         fate: @escaping @Sendable (Range<UInt64>) -> Fate = { _ in .done }
     ) {
         self.beforeRead = beforeRead
+        self.whenMapped = whenMapped
         self.fate = fate
     }
 
@@ -45,6 +53,10 @@ final class Probe: Sendable {
             counts.bytesRead += range.byteCount
             return counts.reads - 1
         }
+    }
+
+    fileprivate func countMapped(_ range: Range<UInt64>) {
+        state.withLock { $0.bytesMapped += range.byteCount }
     }
 
     fileprivate func countWrite(_ byteCount: Int) {
@@ -89,6 +101,13 @@ struct ProbeDisk<Base: BlockTarget & ~Copyable>: ~Copyable, BlockTarget {
         let range = offset..<offset + UInt64(buffer.byteCount)
         try probe.beforeRead(probe.countRead(range), range)
         try base.read(into: &buffer, at: offset)
+    }
+
+    func mappedBytes(in range: Range<UInt64>) throws(VHDXError) -> MappedBytes? {
+        guard let mapped = try base.mappedBytes(in: range) else { return nil }
+        probe.countMapped(range)
+        try probe.whenMapped(mapped)
+        return mapped
     }
 
     func write(_ bytes: RawSpan, at offset: UInt64) throws(VHDXError) {

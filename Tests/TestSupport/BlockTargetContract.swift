@@ -74,6 +74,7 @@ package struct BlockTargetContract: Sendable {
         let count = min(model.count - other, Int.random(in: 0...100_000, using: &generator))
         let found = try bytes(of: target, other..<other + count)
         try expect(found, is: Array(model[other..<other + count]), "read at \(other)")
+        try checkMapped(target, other..<other + count, model)
     }
 
     /// Few bytes, many, or all to the end; neighbouring offsets often come again.
@@ -205,6 +206,16 @@ package struct BlockTargetContract: Sendable {
             try target.read(into: &span, at: UInt64(range.lowerBound))
         }
         return bytes
+    }
+
+    /// Where content can be looked at without reading, it is the same.
+    private func checkMapped<Target: BlockTarget & ~Copyable>(
+        _ target: borrowing Target, _ range: Range<Int>, _ model: [UInt8]
+    ) throws {
+        let inDisk = UInt64(range.lowerBound)..<UInt64(range.upperBound)
+        guard let mapped = try target.mappedBytes(in: inDisk) else { return }
+        let isRight = ZeroScan.isEqual(mapped.bytes, model.rawSpan.extracting(range))
+        try expect(isRight && mapped.isIntact, "\(range) is mapped wrong")
     }
 
     private func expect<Target: BlockTarget & ~Copyable>(

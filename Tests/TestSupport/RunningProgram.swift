@@ -45,6 +45,17 @@ package final class RunningProgram {
         }
     }
 
+    /// Whether it has a handler for a signal.
+    package func catches(_ signal: Int32) throws -> Bool {
+        guard let file = FileHandle(forReadingAtPath: "/proc/\(identifier)/status") else {
+            return false
+        }
+        let text = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
+        let mask = line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } ?? 0
+        return mask >> UInt64(signal - 1) & 1 == 1
+    }
+
     /// Whether neither it runs any more nor anything that it has started, and that in turn: all are
     /// in the process group that it leads.
     package var groupHasEnded: Bool {

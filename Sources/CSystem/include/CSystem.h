@@ -62,6 +62,31 @@ int csystem_cached_pages(int descriptor, uint64_t offset, uint64_t page_count, u
 /// range, and begins to write the others. A hint.
 void csystem_drop_cache(int descriptor, uint64_t offset, uint64_t count);
 
+// MARK: Files in memory
+
+/// From now on a page of a mapped file that cannot be read, because the file was cut or the device fails,
+/// reads as zeros, and so does all behind it, and the mapping is not intact; without this it would raise
+/// SIGBUS, which ends the process. The handler is the process's; what it has no answer for goes to the one
+/// before. 0, or an errno.
+int csystem_guard_mappings(void);
+
+/// Whether the file lies on a file system that is known to keep one copy of a page for all who read and
+/// write the file, and that takes no space where a hole is read.
+int csystem_keeps_pages(int descriptor);
+
+/// mmap(2): a whole file in memory for reading, shared and aligned to 2 MiB. The mapping's number, and
+/// where it lies; or a negative errno: -EPERM without the guard.
+int csystem_map(int descriptor, uint64_t count, const void **start);
+
+/// Whether all pages of a mapping that were looked at were the file's.
+int csystem_mapping_is_intact(int mapping);
+
+/// munmap(2). The number is given again.
+void csystem_unmap(int mapping);
+
+/// madvise(2) with MADV_DONTNEED: the process no longer holds these pages.
+void csystem_give_back_pages(const void *start, size_t count);
+
 // MARK: Copies of files
 
 /// ioctl(2) with FICLONE: `to` shares all content of `from`. 0, or an errno.

@@ -1,0 +1,55 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// The built program, and disks that it looks at where the kernel keeps them.
+struct MappedProgramTests {
+    private static let refusal = LoopMount.refusal(.ext4)
+
+    /// Whether a file is part of a process's memory.
+    private func hasMapped(_ path: String, _ process: Int32) throws -> Bool {
+        guard let file = FileHandle(forReadingAtPath: "/proc/\(process)/maps") else { return false }
+        let text = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
+        return text.contains(path)
+    }
+
+    @Test(
+        "A disk that is cut while it is hashed ends the run with an error, and no signal",
+        .enabled(if: refusal == nil, "\(refusal ?? "")"))
+    func cut() throws {
+        let volume = try LoopMount(.ext4, byteCount: 1 << 30)
+        let pair = try DiskPair(dataByteCount: 192 << 20)
+        let disk = volume.file("disk.vhdx")
+        let map = volume.file("map")
+        var (mapped, failed) = (0, 0)
+        for round in 0..<60 where mapped < 16 || failed < 8 {
+            try ExternalProgram.run("cp", ["--sparse=always", pair.primary, disk]).requireSuccess()
+            let running = try RunningProgram(["map", disk, "-o", map, "--jobs", "2"])
+            while running.isRunning, try !hasMapped(disk, running.identifier) { usleep(100) }
+            if running.isRunning { mapped += 1 }
+            usleep(UInt32(round % 12) * 1500)
+            let file = try DiskFile(opening: disk, for: .writing)
+            try file.setByteCount(try file.byteCount() / 3)
+            let ending = try running.wait()
+            #expect(!ending.wasKilled, "\(ending.error)")
+            guard ending.status != 0 else { continue }
+            failed += 1
+            #expect(ending.status == 1 && ending.error.contains(disk), "\(ending.error)")
+        }
+        #expect(mapped >= 16 && failed >= 8)
+    }
+
+    @Test("The signal of which it makes an error still ends it when somebody else sends it")
+    func sent() throws {
+        let pair = try LongPair()
+        // Swift's own handler is the one before where the environment asks for it.
+        let running = try RunningProgram(
+            ["map", pair.primary, "-o", pair.folder.file("map")],
+            environment: ["SWIFT_BACKTRACE": "enable=no"])
+        while running.isRunning, try !running.catches(SIGBUS) { usleep(1000) }
+        running.send(SIGBUS)
+        let ending = try running.wait()
+        #expect(ending.wasKilled && ending.status == SIGBUS)
+    }
+}
