@@ -48,6 +48,7 @@ def main():
         "callBytesWritten": written,
         # In units of 512 bytes. Other work on the same file system can add to it.
         "dirtiedBytes": usage.ru_oublock * 512,
+        "deviceBytesRead": usage.ru_inblock * 512,
     }
     with open(cost, "w") as file:
         file.write("{" + ", ".join(f'"{key}": {value}' for key, value in entries.items()) + "}")

@@ -10,6 +10,7 @@ import shutil
 
 import counts
 import peers
+import points
 from disks import (
     LARGEST_DATA,
     LARGEST_SIZE,
@@ -483,6 +484,8 @@ def sizes(bench, base):
             "vhdresync map", "map", image, "-o", output, expected=counts.mapped(data), traced=False
         )
         bench.race(Pair(f"{gibibytes} GiB allocated", image, None), [alone], most_runs=SOME)
+        if not points.was_cached(bench.rows[-1]):
+            bench.note(f"{gibibytes} GiB allocated: the system did not keep it in the page cache")
         if 2 * gibibytes > room:
             bench.note(f"{gibibytes} GiB allocated: one side alone, there is room for {room} GiB")
         else:

@@ -18,6 +18,11 @@ class Rows:
         return None if one is None or other is None else one / other
 
 
+def was_cached(row):
+    """Whether the files of a run were in the page cache, but for one part in a hundred."""
+    return row is not None and row["deviceBytesRead"] <= row["bytesRead"] / 100
+
+
 def points(rows):
     """A list of what is wanted: number, sentence, measured value, bound, and whether it is met."""
     rows = Rows(rows)
@@ -115,7 +120,11 @@ def memory_and_size(rows, point, ours):
         peak = rows.value(pair, ours, "peakBytes")
         point(6, f"peak memory, {name}", None if peak is None else peak / MIB, "<=", 64, " MiB")
     for program, name in (("vhdresync", "both sides"), ("vhdresync map", "one side")):
-        by_size = {size: rows.value(f"{size} GiB allocated", program) for size in (1, 2, 4, 8, 16)}
+        by_size = {
+            size: rows.value(f"{size} GiB allocated", program)
+            for size in (1, 2, 4, 8, 16)
+            if was_cached(rows.rows.get((f"{size} GiB allocated", program)))
+        }
         each = {size: time / size for size, time in by_size.items() if time is not None}
         spread = max(each.values()) / min(each.values()) if len(each) > 1 else None
         sizes = f"{min(each)} to {max(each)}" if each else "1 to 16"
