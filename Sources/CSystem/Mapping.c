@@ -1,10 +1,12 @@
 #include "CSystem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -16,6 +18,9 @@ static struct {
     _Atomic uintptr_t start;
     _Atomic size_t count;
     atomic_int is_broken;
+    // Of its own, since who looks may outlive who has opened the file.
+    int descriptor;
+    uint64_t file_byte_count;
 } mappings[64];
 
 // In the place of an address: nothing lies there yet.
@@ -82,19 +87,24 @@ static int free_mapping(void) {
     return -ENOMEM;
 }
 
+static int given_up(int mapping, int own, int error) {
+    if (own >= 0) (void)close(own);
+    atomic_store(&mappings[mapping].start, 0);
+    return -error;
+}
+
 int csystem_map(int descriptor, uint64_t count, const void **start) {
     if (!atomic_load(&is_guarded)) return -EPERM;
     if (count == 0 || count > SIZE_MAX / 2) return -EINVAL;
     int mapping = free_mapping();
     if (mapping < 0) return mapping;
+    int own = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    if (own < 0) return given_up(mapping, own, errno);
     size_t page = csystem_page_byte_count();
     size_t needed = (count + page - 1) / page * page;
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     void *space = mmap(NULL, needed + large_page, PROT_NONE, flags, -1, 0);
-    if (space == MAP_FAILED) {
-        atomic_store(&mappings[mapping].start, 0);
-        return -errno;
-    }
+    if (space == MAP_FAILED) return given_up(mapping, own, errno);
     uintptr_t from = (uintptr_t)space, to = from + needed + large_page;
     uintptr_t aligned = (from + large_page - 1) / large_page * large_page;
     if (aligned > from) (void)munmap((void *)from, aligned - from);
@@ -102,9 +112,10 @@ int csystem_map(int descriptor, uint64_t count, const void **start) {
     if (mmap((void *)aligned, count, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor, 0) == MAP_FAILED) {
         int error = errno;
         (void)munmap((void *)aligned, needed);
-        atomic_store(&mappings[mapping].start, 0);
-        return -error;
+        return given_up(mapping, own, error);
     }
+    mappings[mapping].descriptor = own;
+    mappings[mapping].file_byte_count = count;
     atomic_store(&mappings[mapping].is_broken, 0);
     atomic_store(&mappings[mapping].count, needed);
     atomic_store(&mappings[mapping].start, aligned);
@@ -112,13 +123,21 @@ int csystem_map(int descriptor, uint64_t count, const void **start) {
     return mapping;
 }
 
-int csystem_mapping_is_intact(int mapping) {
+int csystem_mapping_is_usable(int mapping) {
     return !atomic_load(&mappings[mapping].is_broken);
+}
+
+int csystem_mapping_is_intact(int mapping) {
+    struct stat status;
+    // Of a page that a file ends in the rest reads as zeros, and no signal says so.
+    return csystem_mapping_is_usable(mapping) && fstat(mappings[mapping].descriptor, &status) == 0 &&
+           (uint64_t)status.st_size >= mappings[mapping].file_byte_count;
 }
 
 void csystem_unmap(int mapping) {
     uintptr_t start = atomic_exchange(&mappings[mapping].start, taken);
     (void)munmap((void *)start, atomic_exchange(&mappings[mapping].count, 0));
+    (void)close(mappings[mapping].descriptor);
     atomic_store(&mappings[mapping].start, 0);
 }
 

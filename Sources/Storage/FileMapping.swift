@@ -51,7 +51,9 @@ public enum MappedReading {
     /// Some bytes of the file, which are read from the device when they are looked at; nil where they cannot
     /// be had like this.
     func bytes(in range: Range<UInt64>) -> MappedBytes? {
-        guard !range.isEmpty, range.upperBound <= byteCount, isIntact else { return nil }
+        guard !range.isEmpty, range.upperBound <= byteCount,
+            csystem_mapping_is_usable(number) == 1
+        else { return nil }
         let bytes = Int(range.lowerBound)..<Int(range.upperBound)
         // Safe: the bytes lie within the mapping.
         return unsafe MappedBytes(start + bytes.lowerBound, of: self, bytes)
@@ -114,6 +116,6 @@ public enum MappedReading {
     }
 
     /// Whether all bytes that were looked at were the file's. To be asked afterwards: where a page cannot
-    /// be read, there are zeros.
+    /// be read, and behind the end of a file that was cut, there are zeros.
     public var isIntact: Bool { mapping.isIntact }
 }

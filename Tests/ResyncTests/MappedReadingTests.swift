@@ -39,9 +39,9 @@ struct MappedReadingTests {
     private func run(
         _ pass: Pass, _ path: String, against other: String? = nil, _ probe: Probe = Probe(),
         _ otherProbe: Probe = Probe(), comparison: Comparison = .hash,
-        sink: (any DifferenceSink)? = nil
+        sink: (any DifferenceSink)? = nil, workerCount: Int = 2
     ) throws -> Outcome {
-        var options = ResyncOptions(workerCount: 2)
+        var options = ResyncOptions(workerCount: workerCount)
         options.blockSize = Self.blockSize
         options.comparison = comparison
         let monitor = ResyncMonitor()
@@ -203,7 +203,8 @@ struct MappedReadingTests {
                 }
             }
         })
-        let outcome = try run(.digest, path, probe)
+        // Another worker would find the file cut.
+        let outcome = try run(.digest, path, probe, workerCount: 1)
         #expect(try outcome.roots?.primary == naiveRoot(of: content, blockSize: Self.blockSize))
         #expect(!isFirst.withLock { $0 } && probe.counts.reads > 0)
     }

@@ -113,6 +113,28 @@ struct FileMappingTests {
         #expect(found == [false])
     }
 
+    @Test("A file that was cut within a page, where no signal tells, is not taken for whole")
+    func cutWithinPage() throws {
+        let file = try Numbered(byteCount: 2 * Self.page)
+        let disk = try file.open()
+        let end = UInt64(2 * Self.page)
+        let mapped = try piece(of: disk, end - 8..<end)
+        #expect(bytes(mapped) == [UInt8](repeating: 2, count: 8) && mapped.isIntact)
+        try file.cut(to: 2 * Self.page - 4)
+        #expect(bytes(mapped) == [2, 2, 2, 2, 0, 0, 0, 0] && !mapped.isIntact)
+        try file.cut(to: 2 * Self.page + 4)
+        #expect(mapped.isIntact)
+    }
+
+    @Test("What is looked at stays when the file is closed")
+    func outlived() throws {
+        let file = try Numbered(byteCount: Self.page)
+        let mapped = try piece(of: try file.open(), 0..<8)
+        #expect(bytes(mapped) == [UInt8](repeating: 1, count: 8) && mapped.isIntact)
+        try file.cut(to: 0)
+        #expect(!mapped.isIntact)
+    }
+
     @Test(
         "Threads that look at a file while it is cut see its bytes, or zeros of which they are told"
     )

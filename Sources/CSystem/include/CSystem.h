@@ -78,7 +78,10 @@ int csystem_keeps_pages(int descriptor);
 /// where it lies; or a negative errno: -EPERM without the guard.
 int csystem_map(int descriptor, uint64_t count, const void **start);
 
-/// Whether all pages of a mapping that were looked at were the file's.
+/// Whether no page of a mapping was replaced by zeros so far.
+int csystem_mapping_is_usable(int mapping);
+
+/// The same, and whether the file still has all bytes that it had: all that was looked at was the file's.
 int csystem_mapping_is_intact(int mapping);
 
 /// munmap(2). The number is given again.
