@@ -111,7 +111,10 @@ struct BlockTargetContractTests {
         }
         let content = [UInt8](repeating: 7, count: (5 << 20) + 777)
         try DiskFile(creating: folder.file("raw")).write(content.rawSpan, at: 0)
-        try BlockTargetContract(seed: seed).check(content) {
+        var contract = BlockTargetContract(seed: seed)
+        // A file system in memory takes space where a hole is looked at.
+        contract.knowsZeros = false
+        try contract.check(content) {
             let disk = try RawDisk(try open("raw"))
             let isMapped = disk.mappedBytes(in: 5..<6) != nil
             #expect(isMapped)
@@ -122,7 +125,7 @@ struct BlockTargetContractTests {
         for kind in [.dynamic, .fixed] as [ImageBuilder.Kind] {
             let (image, content) = image(kind, size: (6 << 20) + 8192, seed: seed)
             try image.save(to: folder.file("\(kind)"))
-            try BlockTargetContract(seed: seed).check(content) {
+            try contract.check(content) {
                 try ImageWriter(try open("\(kind)"))
             } close: {
                 try $0.close()
