@@ -8,7 +8,7 @@ enum SlowRun {
     /// Makes each read take long. The tracer stays behind, so that signals reach the program.
     static let launcher = [
         "strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "trace=pread64", "-e",
-        "inject=pread64:delay_enter=100000",
+        "inject=pread64:delay_enter=200000",
     ]
 
     /// Starts it, and returns when it has begun to write to the replica: that gives the replica its
