@@ -152,7 +152,9 @@ struct FileMappingTests {
                         let found = Set(self.bytes(mapped))
                         let isIntact = mapped.isIntact
                         guard found != [UInt8(index + 1)] else { continue }
-                        guard found != [0] || isIntact else { continue }
+                        // It may be cut between two bytes.
+                        let isExplained = found.isSubset(of: [0, UInt8(index + 1)])
+                        guard !isExplained || isIntact else { continue }
                         seen.withLock { $0.append("\(round), \(index): \(found), \(isIntact)") }
                     }
                 } catch {
