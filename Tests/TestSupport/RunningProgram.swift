@@ -45,13 +45,20 @@ package final class RunningProgram {
         }
     }
 
+    /// Whether a file is part of its memory now.
+    package func hasMapped(_ path: String) throws -> Bool {
+        try kernelText("maps").contains(path)
+    }
+
+    /// What the kernel says of it in a file of this name; nothing once it has ended.
+    private func kernelText(_ name: String) throws -> String {
+        let file = FileHandle(forReadingAtPath: "/proc/\(identifier)/\(name)")
+        return String(decoding: try file?.readToEnd() ?? Data(), as: UTF8.self)
+    }
+
     /// Whether it has a handler for a signal.
     package func catches(_ signal: Int32) throws -> Bool {
-        guard let file = FileHandle(forReadingAtPath: "/proc/\(identifier)/status") else {
-            return false
-        }
-        let text = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
-        let line = text.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
+        let line = try kernelText("status").split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
         let mask = line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } ?? 0
         return mask >> UInt64(signal - 1) & 1 == 1
     }

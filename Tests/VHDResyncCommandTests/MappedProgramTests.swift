@@ -12,13 +12,6 @@ struct MappedProgramTests {
         "inject=fstat,newfstatat:delay_enter=5000",
     ]
 
-    /// Whether a file is part of a process's memory.
-    private func hasMapped(_ path: String, _ process: Int32) throws -> Bool {
-        guard let file = FileHandle(forReadingAtPath: "/proc/\(process)/maps") else { return false }
-        let text = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
-        return text.contains(path)
-    }
-
     @Test(
         "A disk that is cut while it is hashed ends the run with an error, and no signal",
         .enabled(if: refusal == nil, "\(refusal ?? "")"))
@@ -33,7 +26,7 @@ struct MappedProgramTests {
             try ExternalProgram.run("cp", ["--sparse=always", pair.primary, disk]).requireSuccess()
             let running = try RunningProgram(
                 ["map", disk, "-o", map, "--jobs", "2"], launcher: Self.launcher)
-            while running.isRunning, try !hasMapped(disk, running.identifier) { usleep(100) }
+            while running.isRunning, try !running.hasMapped(disk) { usleep(100) }
             if running.isRunning { mapped += 1 }
             usleep(UInt32(round % 12) * 10_000)
             let file = try DiskFile(opening: disk, for: .writing)
