@@ -14,6 +14,7 @@ struct FileMappingTests {
         let path: String
 
         init(byteCount: Int) throws {
+            #expect(MappedReading.allow())
             folder = try TemporaryFolder()
             path = folder.file("file")
             let bytes = (0..<byteCount).map { UInt8($0 / page % 255 + 1) }
@@ -21,7 +22,6 @@ struct FileMappingTests {
         }
 
         func open(_ cacheUse: CacheUse = .keep) throws -> DiskFile {
-            #expect(MappedReading.allow())
             var file = try DiskFile(opening: path, for: .reading)
             file.cacheUse = cacheUse
             file.mapContentAnywhere()
