@@ -85,8 +85,9 @@ public enum ExternalProgram {
         process.environment = ProcessInfo.processInfo.environment
             .merging(environment) { _, new in new }
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try emptyFile(at: outputPath)
-        process.standardError = try emptyFile(at: errorPath)
+        let files = (output: try emptyFile(at: outputPath), error: try emptyFile(at: errorPath))
+        process.standardOutput = files.output
+        process.standardError = files.error
 
         let command = ([program] + arguments).joined(separator: " ")
         let ended = DispatchSemaphore(value: 0)
@@ -96,6 +97,9 @@ public enum ExternalProgram {
         } catch {
             throw ProgramFailure.notStarted(command: command, reason: "\(error)")
         }
+        // Foundation keeps them, and crashes in the end, with a thousand and more that are open.
+        try files.output.close()
+        try files.error.close()
         if ended.wait(timeout: .now() + .seconds(timeoutSeconds)) == .timedOut {
             kill(process.processIdentifier, SIGKILL)
             ended.wait()
@@ -122,7 +126,8 @@ public enum ExternalProgram {
         throw .notFound(program)
     }
 
-    private static func emptyFile(at path: String) throws -> FileHandle {
+    /// A new file, or one without its former content, that a program may write to.
+    static func emptyFile(at path: String) throws -> FileHandle {
         try Data().write(to: URL(fileURLWithPath: path))
         return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     }

@@ -21,12 +21,18 @@ package final class RunningProgram {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         if let directory { process.currentDirectoryURL = URL(filePath: directory) }
         process.standardInput = FileHandle.nullDevice
-        let file = try Self.newFile(files.file("output"))
-        process.standardOutput = output ?? file
-        process.standardError = try Self.newFile(files.file("error"))
+        let own = (
+            output: try ExternalProgram.emptyFile(at: files.file("output")),
+            error: try ExternalProgram.emptyFile(at: files.file("error"))
+        )
+        process.standardOutput = output ?? own.output
+        process.standardError = own.error
         let ended = ended
         process.terminationHandler = { _ in ended.signal() }
         try process.run()
+        // Foundation keeps them, and crashes in the end, with a thousand and more that are open.
+        try own.output.close()
+        try own.error.close()
     }
 
     /// Whether it has not ended yet.
@@ -113,10 +119,5 @@ package final class RunningProgram {
 
     private func text(_ name: String) throws -> String {
         String(decoding: try Data(contentsOf: URL(filePath: files.file(name))), as: UTF8.self)
-    }
-
-    private static func newFile(_ path: String) throws -> FileHandle {
-        try Data().write(to: URL(filePath: path))
-        return try FileHandle(forWritingTo: URL(filePath: path))
     }
 }
