@@ -19,10 +19,6 @@ public protocol BlockTarget: BlockSource, ~Copyable {
     /// Commits if so much waits for it that a crash would cost much. Not while a write is under way.
     func commitIfBatchIsFull() throws(VHDXError)
 
-    /// Begins to write to the device what was written, so that the next commit has less to wait for.
-    /// A hint: nothing is durable by it.
-    func startWriting()
-
     /// Makes everything that was written durable. Not while a write is under way.
     func commit() throws(VHDXError)
 }

@@ -88,10 +88,6 @@ public struct RawDisk<File: RandomAccessFile & ~Copyable>: ~Copyable, BlockTarge
         try commit()
     }
 
-    public func startWriting() {
-        file.startWriting()
-    }
-
     public func commit() throws(VHDXError) {
         try breakage.withLock { (breakage) throws(VHDXError) in
             if let breakage { throw breakage }

@@ -107,7 +107,5 @@ public struct ReadOnlyTarget<Source: BlockSource & ~Copyable>: ~Copyable, BlockT
 
     public func commitIfBatchIsFull() {}
 
-    public func startWriting() {}
-
     public func commit() {}
 }

@@ -69,13 +69,6 @@ public enum ReplicaDisk: ~Copyable, ReplicaTarget {
         }
     }
 
-    public func startWriting() {
-        switch self {
-        case .image(let disk): disk.startWriting()
-        case .raw(let disk): disk.startWriting()
-        }
-    }
-
     public func commit() throws(VHDXError) {
         switch self {
         case .image(let disk): try disk.commit()

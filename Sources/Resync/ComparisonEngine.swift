@@ -205,7 +205,6 @@ struct ComparisonEngine: Sendable {
         }
         guard pass.writes, result.differs.contains(true) else { return }
         try zeroRuns(of: result, plan, replica)
-        replica.startWriting()
         try readBack(&result, plan, primary: primary, replica: replica)
         try onDisk(.replica) { () throws(VHDXError) in try replica.commitIfBatchIsFull() }
     }

@@ -84,7 +84,6 @@ struct DeltaApplication: Sendable {
             }
             // No other thread writes now: a payload block that becomes zero may be taken as a whole.
             for blocks in zeros { try writeZeros(blocks, to: target, &bytesToZero) }
-            target.startWriting()
             try onDisk(.replica) { () throws(VHDXError) in try target.commitIfBatchIsFull() }
         }
     }

@@ -14,11 +14,6 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Senda
     /// Of all bytes of the stream.
     private var stream: SHA256Context
     private var failure: ResyncError?
-    /// How much of the stream the system was told to write to the device.
-    private var startedByteCount: UInt64
-
-    /// So much is told at once.
-    private static var startedAtOnce: UInt64 { 8 << 20 }
 
     /// Pending bytes are written when they have become this many.
     private static var pendingByteCount: Int { 65536 }
@@ -50,7 +45,6 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Senda
         self.file = file
         counts = DeltaCounts()
         writtenByteCount = UInt64(head.count)
-        startedByteCount = 0
     }
 
     /// Goes on with a stream that was cut. All of it is read; its whole, right records stay, and
@@ -78,7 +72,6 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Senda
         header = reader.header
         counts = reader.counts
         writtenByteCount = reader.position
-        startedByteCount = reader.position
         stream = reader.stream
         self.file = reader.input.file
     }
@@ -224,10 +217,6 @@ package struct DeltaWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Senda
         }
         stream.update(bytes)
         writtenByteCount += UInt64(bytes.byteCount)
-        if writtenByteCount - startedByteCount >= Self.startedAtOnce {
-            file.startWriting(startedByteCount..<writtenByteCount)
-            startedByteCount = writtenByteCount
-        }
     }
 
     private borrowing func flushFile() throws(ResyncError) {

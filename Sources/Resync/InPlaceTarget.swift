@@ -48,8 +48,6 @@ struct InPlaceTarget<Target: ReplicaTarget & ~Copyable>: ~Copyable, BlockTarget 
 
     func commitIfBatchIsFull() throws(VHDXError) { try base.commitIfBatchIsFull() }
 
-    func startWriting() { base.startWriting() }
-
     func commit() throws(VHDXError) { try base.commit() }
 
     /// Makes everything durable, and the disk one that opens.

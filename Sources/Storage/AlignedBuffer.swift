@@ -12,8 +12,10 @@ public struct OutOfMemory: Error, Equatable {
 
 /// Memory with one owner, a fixed size and an alignment, filled with zeros at first.
 ///
-/// A page's alignment, the default, lets the kernel copy by whole pages and suits `O_DIRECT`.
+/// A page's alignment, the default, lets the kernel copy by whole pages and suits `O_DIRECT`. A large
+/// buffer takes memory page by page, as it is used.
 @safe public struct AlignedBuffer: ~Copyable, @unchecked Sendable {
+    private let memory: UnsafeMutableRawPointer
     private let start: UnsafeMutableRawPointer
     /// The size in bytes.
     public let byteCount: Int
@@ -21,12 +23,14 @@ public struct OutOfMemory: Error, Equatable {
     /// - Throws: ``OutOfMemory``, where many other ways to allocate would trap.
     public init(byteCount: Int, alignment: Int = 4096) throws(OutOfMemory) {
         precondition(byteCount > 0)
-        var memory: UnsafeMutableRawPointer?
-        // Safe: posix_memalign sets the pointer only where it returns 0.
-        guard unsafe posix_memalign(&memory, alignment, byteCount) == 0, let start = unsafe memory
-        else { throw OutOfMemory(byteCount: byteCount) }
-        unsafe memset(start, 0, byteCount)
-        unsafe self.start = start
+        let (needed, overflows) = byteCount.addingReportingOverflow(alignment - 1)
+        // Not posix_memalign: of what comes fresh from the system calloc knows that it is zero.
+        guard !overflows, let memory = unsafe calloc(1, needed) else {
+            throw OutOfMemory(byteCount: byteCount)
+        }
+        unsafe self.memory = memory
+        // Safe: from there on there are as many bytes as were asked for.
+        unsafe start = memory.alignedUp(toMultipleOf: alignment)
         self.byteCount = byteCount
     }
 
@@ -51,6 +55,6 @@ public struct OutOfMemory: Error, Equatable {
     }
 
     deinit {
-        unsafe free(start)
+        unsafe free(memory)
     }
 }

@@ -204,6 +204,16 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
             guard count > 0 else { throw failure(.write, position) }
             done += count
         }
+        startWritingBack(after: UInt64(done))
+    }
+
+    /// Has the device begin with what was written, each time that it is so much: the next flush has less
+    /// to wait for, and the device never stands still.
+    private func startWritingBack(after byteCount: UInt64) {
+        let step: UInt64 = 8 << 20
+        let written = descriptor.written.add(byteCount)
+        guard written / step > (written - byteCount) / step else { return }
+        csystem_start_writing(descriptor.rawValue)
     }
 
     private func note(_ offset: UInt64, _ byteCount: Int, isWritten: Bool) {
@@ -244,10 +254,6 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
     public func flush() throws(FileError) {
         guard retrying({ fdatasync(descriptor.rawValue) }) == 0 else { throw failure(.flush, nil) }
         descriptor.footprint?.giveBack(descriptor.rawValue)
-    }
-
-    public func startWriting(_ range: Range<UInt64>) {
-        csystem_start_writing(descriptor.rawValue, range.lowerBound, range.byteCount)
     }
 
     /// Makes content and all attributes durable (`fsync`), for a file that is about to be renamed.
@@ -372,6 +378,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
 /// Not private: a private type in a public `~Copyable` structure crashes the release compiler.
 struct Descriptor: ~Copyable {
     let rawValue: Int32
+    /// Bytes that were written.
+    let written = SharedCount()
     /// What it has put into the page cache; nil where that stays there.
     var footprint: CacheFootprint?
     /// Its content in the process's memory; nil where it is read into buffers.

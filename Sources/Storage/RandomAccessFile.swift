@@ -50,10 +50,6 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
     /// After a failure the state of the file is unknown, and a repeated call proves nothing.
     func flush() throws(FileError)
 
-    /// Begins to write a range to the device, so that the next ``flush()`` has less to wait for. A hint:
-    /// nothing is durable by it.
-    func startWriting(_ range: Range<UInt64>)
-
     /// The next range at or after `offset`, ending by `limit`, that may hold something other than
     /// zeros; nil where only a hole follows.
     ///
@@ -70,14 +66,7 @@ public protocol RandomAccessFile: ~Copyable, Sendable {
 extension RandomAccessFile where Self: ~Copyable {
     public func mappedBytes(in range: Range<UInt64>) -> MappedBytes? { nil }
 
-    public func startWriting(_ range: Range<UInt64>) {}
-
     public func storedRanges(in range: Range<UInt64>) -> [StoredRange] { [] }
-
-    /// Begins to write to the device all that was written. A hint, as for a range.
-    public func startWriting() {
-        startWriting(0..<UInt64(Int64.max))
-    }
 
     /// Reads a structure of known size.
     public func bytes(at offset: UInt64, count: Int) throws(FileError) -> [UInt8] {

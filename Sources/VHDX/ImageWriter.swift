@@ -201,12 +201,6 @@ public struct ImageWriter<File: RandomAccessFile & ~Copyable>: ~Copyable, Sendab
         }
     }
 
-    /// Begins to write to the device what was written, so that the next commit has less to wait for.
-    /// A hint: nothing is durable by it.
-    public func startWriting() {
-        file.base.startWriting()
-    }
-
     /// Makes everything that was written durable.
     public func commit() throws(VHDXError) {
         try session.withLock { (session) throws(VHDXError) in try session.commit(in: file) }

@@ -139,8 +139,6 @@ struct ProbeDisk<Base: BlockTarget & ~Copyable>: ~Copyable, BlockTarget {
 
     func commitIfBatchIsFull() throws(VHDXError) { try base.commitIfBatchIsFull() }
 
-    func startWriting() { base.startWriting() }
-
     func commit() throws(VHDXError) { try base.commit() }
 }
 

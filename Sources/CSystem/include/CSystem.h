@@ -21,8 +21,8 @@ int csystem_punch_hole(int descriptor, uint64_t offset, uint64_t count);
 /// fallocate(2): the range reads as zeros and stays reserved. 0, or an errno.
 int csystem_zero_range(int descriptor, uint64_t offset, uint64_t count);
 
-/// sync_file_range(2): the system begins to write the range to the device, and does not wait. A hint.
-void csystem_start_writing(int descriptor, uint64_t offset, uint64_t count);
+/// sync_file_range(2): the system begins to write the file to the device, and does not wait. A hint.
+void csystem_start_writing(int descriptor);
 
 /// lseek(2) with SEEK_DATA: the first byte at or after `offset` that may hold data, or -1.
 int64_t csystem_seek_data(int descriptor, uint64_t offset);

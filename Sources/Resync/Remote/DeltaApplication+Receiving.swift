@@ -58,7 +58,6 @@ extension DeltaApplication {
                 var bytesToZero = UInt64.max
                 try writeZeros(blocks, to: target, &bytesToZero)
             }
-            target.startWriting()
             try verify(received, on: target)
             uncommitted += received.byteCount
             let isDue = ContinuousClock.now - lastCommit >= ReceivedBatch.longestTime
