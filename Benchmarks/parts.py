@@ -458,10 +458,10 @@ def largest(bench, base):
         prepare=empty,
         expected={**limits, "blocksDiffering": block_count},
     )
-    bench.race(Pair(f"{title}, nothing in the replica", primary, replica), [ours], most_runs=SOME)
+    bench.race(Pair(f"{title}, nothing in the replica", primary, replica), [ours])
     expected = {**limits, "blocksDiffering": 0, "bytesWritten": 0, "flushes": 0}
     again = bench.ours("vhdresync", primary, replica, expected=expected)
-    bench.race(Pair(f"{title}, identical", primary, replica), [again], most_runs=SOME)
+    bench.race(Pair(f"{title}, identical", primary, replica), [again])
     remove("largest-*.vhdx")
 
 
@@ -483,7 +483,7 @@ def sizes(bench, base):
         alone = bench.ours(
             "vhdresync map", "map", image, "-o", output, expected=counts.mapped(data), traced=False
         )
-        bench.race(Pair(f"{gibibytes} GiB allocated", image, None), [alone], most_runs=SOME)
+        bench.race(Pair(f"{gibibytes} GiB allocated", image, None), [alone])
         if not points.was_cached(bench.rows[-1]):
             bench.note(f"{gibibytes} GiB allocated: the system did not keep it in the page cache")
         if 2 * gibibytes > room:
@@ -492,7 +492,7 @@ def sizes(bench, base):
             copy(image, same)
             expected = counts.identical(data)
             both = bench.ours("vhdresync", image, same, expected=expected, traced=False)
-            bench.race(Pair(f"{gibibytes} GiB allocated", image, same), [both], most_runs=SOME)
+            bench.race(Pair(f"{gibibytes} GiB allocated", image, same), [both])
         remove("full-*.vhdx", "size.map")
     remove("seed.raw")
 
