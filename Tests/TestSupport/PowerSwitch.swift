@@ -31,6 +31,8 @@ package final class PowerSwitch {
     deinit {
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
+        // Foundation keeps it.
+        try? output.fileHandleForReading.close()
     }
 
     /// Returns when the file system has stopped.

@@ -102,7 +102,7 @@ struct ProgramConnectionTests {
     @Test("A program does not hold this process's ends of its pipes")
     func descriptors() throws {
         let connection = try Self.start(
-            "sh", "-c", "for f in /proc/$$/fd/*; do readlink $f; done")
+            "sh", "-c", "for f in /proc/$$/fd/*; do readlink $f || :; done")
         let bytes = try connection.receive(exactly: 100_000)
         let files = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
         try #require(files.count > 2)
