@@ -85,7 +85,6 @@ struct CallOrderTests {
             .filter { $0.contains(folder.path) && !$0.contains("resumed>") }
         // A hint, which changes nothing, fails in vain and makes nothing durable, and so is not counted.
         let hints = lines.filter { $0.contains("sync_file_range(") }
-        #expect(hints.contains { $0.contains(replica.replica) }, "\(hints)")
         #expect(
             lines.count - hints.count == counted.count, "\(lines.joined(separator: "\n"))")
     }

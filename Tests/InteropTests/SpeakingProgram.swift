@@ -38,6 +38,8 @@ final class SpeakingProgram: Sendable {
                 said.withLock { $0.bytes += more }
             }
             said.withLock { $0.hasEnded = true }
+            // Foundation keeps it.
+            try? input.close()
         }
     }
 

@@ -67,15 +67,23 @@ package struct LoopMount: ~Copyable {
     /// Unmounts. Nobody may have a file open there, but for a child of this process that is about to
     /// start: it has everything open that this process has, until it runs its program.
     package mutating func unmount() throws {
-        for _ in 0..<50 {
-            if try ExternalProgram.run("umount", [path]).isSuccess {
-                isMounted = false
-                return
-            }
+        try retry { try ExternalProgram.run("umount", [path]) }
+        isMounted = false
+        // Who has mounts of its own, as a test of a full file system, has a copy of this one until it ends,
+        // and what is mounted meanwhile is the same file system as before.
+        try retry {
+            let image = folder.file("image")
+            return try ExternalProgram.run("sh", ["-c", "! losetup -j \(image) | grep ."])
+        }
+    }
+
+    /// Runs something until it succeeds, ten seconds long.
+    private func retry(_ run: () throws -> ProgramOutcome) throws {
+        for _ in 0..<500 {
+            if try run().isSuccess { return }
             usleep(20_000)
         }
-        try ExternalProgram.run("umount", [path]).requireSuccess()
-        isMounted = false
+        try run().requireSuccess()
     }
 
     /// Stops the file system as a power cut would: what is not on its device by now is lost, and
