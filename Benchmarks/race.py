@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -49,6 +50,8 @@ class Pair:
     becomes_equal: bool = False
     # Whether the files are in the page cache when a run begins.
     is_warm: bool = True
+    # How long the disk rests before each run that is timed.
+    seconds_of_rest: int = 0
 
 
 class Bench:
@@ -101,6 +104,8 @@ class Bench:
         contestant.prepare()
         # What others have left unwritten would be part of the next flush.
         os.sync()
+        if not self.arguments.short:
+            time.sleep(pair.seconds_of_rest)
         if pair.is_warm:
             warm(*(file for file in (pair.primary, pair.replica) if file and file.exists()))
         if contestant.ours:
