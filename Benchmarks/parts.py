@@ -356,7 +356,7 @@ def created(bench, base):
     def prepare():
         REPLICA.unlink(missing_ok=True)
 
-    # What the run before has written, and that it is gone, still keeps the disk busy.
+    # Where a file system tells the device what is gone, a file that was removed keeps it busy.
     pair = Pair("empty replica", PRIMARY, REPLICA, becomes_equal=True, seconds_of_rest=5)
     contestants = [
         bench.ours(

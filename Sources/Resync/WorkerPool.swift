@@ -71,7 +71,7 @@ struct WorkerPool: Sendable {
     /// How many run at a time.
     var workerCount: Int { workers.count }
 
-    /// Allocates everything at once: what runs later cannot run out of memory.
+    /// Asks for all memory at once: what runs later is not refused any.
     ///
     /// There are no more workers than processors: `concurrentPerform` never runs more at a time.
     init(

@@ -207,8 +207,8 @@ public struct DiskFile: ~Copyable, RandomAccessFile {
         startWritingBack(after: UInt64(done))
     }
 
-    /// Has the device begin with what was written, each time that it is so much: the next flush has less
-    /// to wait for, and the device never stands still.
+    /// Has the device begin with what was written at every 8 MiB, so that it does not stand still, and the
+    /// next flush has less to wait for.
     private func startWritingBack(after byteCount: UInt64) {
         let step: UInt64 = 8 << 20
         let written = descriptor.written.add(byteCount)

@@ -74,7 +74,6 @@ public enum ExternalProgram {
         outputFile: String? = nil,
         timeoutSeconds: Int = 300
     ) throws -> ProgramOutcome {
-        // Files, not pipes: neither stream can block the program, whatever it prints.
         let folder = try TemporaryFolder()
         let outputPath = outputFile ?? folder.file("output")
         let errorPath = folder.file("error")
@@ -85,7 +84,7 @@ public enum ExternalProgram {
         process.environment = ProcessInfo.processInfo.environment
             .merging(environment) { _, new in new }
         process.standardInput = FileHandle.nullDevice
-        let files = (output: try emptyFile(at: outputPath), error: try emptyFile(at: errorPath))
+        let files = try OutputFiles(output: outputPath, error: errorPath)
         process.standardOutput = files.output
         process.standardError = files.error
 
@@ -97,9 +96,7 @@ public enum ExternalProgram {
         } catch {
             throw ProgramFailure.notStarted(command: command, reason: "\(error)")
         }
-        // Foundation keeps them, and crashes in the end, with a thousand and more that are open.
-        try files.output.close()
-        try files.error.close()
+        try files.close()
         if ended.wait(timeout: .now() + .seconds(timeoutSeconds)) == .timedOut {
             kill(process.processIdentifier, SIGKILL)
             ended.wait()
@@ -124,12 +121,6 @@ public enum ExternalProgram {
             return folder + "/" + program
         }
         throw .notFound(program)
-    }
-
-    /// A new file, or one without its former content, that a program may write to.
-    static func emptyFile(at path: String) throws -> FileHandle {
-        try Data().write(to: URL(fileURLWithPath: path))
-        return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     }
 
     private static func text(ofFileAt path: String) throws -> String {

@@ -21,18 +21,13 @@ package final class RunningProgram {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         if let directory { process.currentDirectoryURL = URL(filePath: directory) }
         process.standardInput = FileHandle.nullDevice
-        let own = (
-            output: try ExternalProgram.emptyFile(at: files.file("output")),
-            error: try ExternalProgram.emptyFile(at: files.file("error"))
-        )
+        let own = try OutputFiles(output: files.file("output"), error: files.file("error"))
         process.standardOutput = output ?? own.output
         process.standardError = own.error
         let ended = ended
         process.terminationHandler = { _ in ended.signal() }
         try process.run()
-        // Foundation keeps them, and crashes in the end, with a thousand and more that are open.
-        try own.output.close()
-        try own.error.close()
+        try own.close()
     }
 
     /// Whether it has not ended yet.
